@@ -1,0 +1,1 @@
+"""One module for each command group; `gateway.cli` imports only the one that is asked for."""
