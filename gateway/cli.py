@@ -7,7 +7,9 @@ from importlib import import_module
 import click
 
 # name -> (module, help); the module offers `command`, a click.Command. Only commands that work fully stand here.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "decide": ("gateway.commands.decide", "what policy answers to a question in a file"),
+}
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,47 @@
+-- The ledger: append-only, hash-chained, gap-evident. Nobody logs in as its owner; the application may add and read.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ledger_owner') THEN CREATE ROLE ledger_owner NOLOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sallyport_app') THEN CREATE ROLE sallyport_app NOLOGIN; END IF;
+END $$;
+
+CREATE SCHEMA IF NOT EXISTS ledger;
+ALTER SCHEMA ledger OWNER TO ledger_owner;
+
+-- `canonical` is the exact byte string that was hashed (RFC 8785); `hash` is its RFC 9162 leaf hash.
+CREATE TABLE IF NOT EXISTS ledger.entries (
+    seq         bigint PRIMARY KEY,
+    id          uuid NOT NULL UNIQUE,
+    type        text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    actor       text NOT NULL,
+    project     text,
+    object_type text NOT NULL,
+    object_id   text NOT NULL,
+    outcome     text NOT NULL,
+    source      text NOT NULL,
+    source_seq  bigint NOT NULL,
+    hash        bytea NOT NULL CHECK (length(hash) = 32),
+    canonical   bytea NOT NULL,
+    UNIQUE (source, source_seq)
+);
+CREATE INDEX IF NOT EXISTS entries_by_time ON ledger.entries (occurred_at);
+CREATE INDEX IF NOT EXISTS entries_by_object ON ledger.entries (object_type, object_id);
+CREATE INDEX IF NOT EXISTS entries_by_actor ON ledger.entries (actor);
+ALTER TABLE ledger.entries OWNER TO ledger_owner;
+
+-- Even a role that was granted too much by mistake cannot change what was written.
+CREATE OR REPLACE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+ALTER FUNCTION ledger.refuse_change() OWNER TO ledger_owner;
+CREATE OR REPLACE TRIGGER entries_are_final BEFORE UPDATE OR DELETE ON ledger.entries
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+CREATE OR REPLACE TRIGGER entries_stay BEFORE TRUNCATE ON ledger.entries
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM PUBLIC, sallyport_app;
+GRANT USAGE ON SCHEMA ledger TO sallyport_app;
+GRANT SELECT, INSERT ON ledger.entries TO sallyport_app;

@@ -1,0 +1,41 @@
+"""The gateway's HTTP application: routers, problems, and the services they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from compliance.errors import ComplianceError
+from gateway import problems
+from gateway.api import audit, datasets, health, leases, mlflow_proxy, promotions, snapshots
+from gateway.composition import Services
+from gateway.errors import GatewayError
+from policies.errors import PoliciesError
+from promotion.errors import PromotionError
+from sandbox.errors import SandboxError
+
+ROUTERS = (datasets, snapshots, leases, promotions, audit)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over `services`, which it closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Sallyport gateway", version=version("sallyport"), openapi_url="/v1/openapi.json", docs_url="/v1/docs",
+        redoc_url=None, lifespan=lifespan,
+    )
+    app.state.services = services
+    problems.install(app, (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError))
+    app.include_router(health.router)
+    for module in ROUTERS:
+        app.include_router(module.router, prefix="/v1")
+    app.include_router(mlflow_proxy.router)
+    return app

@@ -1,0 +1,65 @@
+-- What the gateway knows by name. Every row here has its ledger entry, written in the same transaction.
+CREATE SCHEMA IF NOT EXISTS catalog;
+
+-- A project's pseudonym key, wrapped by Vault transit; the key itself is never stored.
+CREATE TABLE IF NOT EXISTS catalog.projects (
+    id          text PRIMARY KEY,
+    wrapped_key text NOT NULL,
+    created_at  timestamptz NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS catalog.datasets (
+    id            text PRIMARY KEY,
+    project       text NOT NULL REFERENCES catalog.projects,
+    contract      text NOT NULL,
+    digest        text NOT NULL,
+    registered_by text NOT NULL,
+    registered_at timestamptz NOT NULL,
+    rows          jsonb NOT NULL DEFAULT '{}',
+    loaded_at     timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS catalog.snapshots (
+    id           text PRIMARY KEY,
+    dataset      text NOT NULL REFERENCES catalog.datasets,
+    project      text NOT NULL REFERENCES catalog.projects,
+    state        text NOT NULL CHECK (state IN ('queued', 'building', 'built', 'refused', 'failed')),
+    requested_by text NOT NULL,
+    requested_at timestamptz NOT NULL,
+    decision_id  text NOT NULL,
+    limits       jsonb NOT NULL,
+    progress     jsonb NOT NULL DEFAULT '{}',
+    digest       text,
+    envelope     jsonb,
+    code         text,
+    detail       text,
+    finished_at  timestamptz
+);
+
+-- Each question put to policy, whole, so that it can be decided again under changed policies (replay).
+CREATE TABLE IF NOT EXISTS catalog.decisions (
+    decision_id   text PRIMARY KEY,
+    decided_at    timestamptz NOT NULL,
+    subject       text NOT NULL,
+    action        text NOT NULL,
+    allow         boolean NOT NULL,
+    reasons       text[] NOT NULL,
+    policy_digest text NOT NULL,
+    input         jsonb NOT NULL
+);
+
+-- Answers already given to a POST with an Idempotency-Key.
+CREATE TABLE IF NOT EXISTS catalog.idempotency (
+    subject        text NOT NULL,
+    key            text NOT NULL,
+    request_digest text NOT NULL,
+    status         int,
+    body           bytea,
+    media_type     text,
+    created_at     timestamptz NOT NULL,
+    PRIMARY KEY (subject, key)
+);
+
+GRANT USAGE ON SCHEMA catalog TO sallyport_app;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA catalog TO sallyport_app;
+GRANT DELETE ON catalog.idempotency TO sallyport_app;

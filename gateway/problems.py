@@ -1,0 +1,106 @@
+"""Errors as RFC 9457 problem details: one table from our errors to HTTP, every problem with a stable `code`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from policies.decisions import Decision
+from policies.explain import sentence
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("sallyport.http")
+
+# The status of an error by its code; any other error of ours is a 409 (the request conflicts with what is so).
+STATUS: dict[str, int] = {
+    "not_authenticated": 401,
+    "not_found": 404,
+    "invalid_request": 422,
+    "too_large": 413,
+    "database_unavailable": 503,
+    "vault_unavailable": 503,
+    "mlflow_unavailable": 503,
+}
+
+
+class Denied(Exception):
+    """Policy said no."""
+
+    code = "denied"
+
+    def __init__(self, decision: Decision, what: str) -> None:
+        super().__init__(f"{what}: denied ({', '.join(decision.reasons)})")
+        self.decision, self.what = decision, what
+
+
+def problem(status: int, code: str, title: str, **members: Any) -> JSONResponse:
+    """A problem document; `members` stand beside the standard ones."""
+    body = {"type": f"urn:sallyport:problem:{code}", "title": title, "status": status, "code": code} | members
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+
+
+def denied(error: Denied) -> JSONResponse:
+    """The problem for a denial: every reason, as a code and as a sentence."""
+    decision = error.decision
+    return problem(
+        403,
+        "denied",
+        f"Denied: {error.what}",
+        detail=" ".join(sentence(reason) for reason in decision.reasons),
+        reasons=list(decision.reasons),
+        decision_id=decision.decision_id,
+    )
+
+
+def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
+    """Every error `app` raises is answered as a problem; an unexpected one says nothing of its cause."""
+    app.add_exception_handler(Denied, lambda _, error: denied(error))  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _unexpected)
+    for base in base_errors:
+        app.add_exception_handler(base, _ours)
+
+
+def _ours(request: Request, error: Exception) -> JSONResponse:
+    code = str(getattr(error, "code", "refused"))
+    status = STATUS.get(code, 404 if code.endswith("_not_found") else 409)
+    members: dict[str, Any] = {"detail": str(error)}
+    for name in ("reasons", "decision_id"):
+        value = getattr(error, name, None)
+        if value:
+            members[name] = list(value) if isinstance(value, tuple) else value
+    if members.get("reasons"):
+        status = 403
+        members["detail"] = " ".join(sentence(reason) for reason in members["reasons"])
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    response = problem(status, code, type(error).__doc__ or code, **members)
+    response.headers.update(headers or {})
+    return response
+
+
+def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Which fields are wrong and why, never what was sent."""
+    fields = [
+        {"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()
+    ]
+    return problem(422, "invalid_request", "The request is not of the form this address takes.", errors=fields)
+
+
+def _http(request: Request, error: HTTPException) -> JSONResponse:
+    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # The message may hold data, so only its type and place are logged.
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    log.error("unexpected %s at %s during %s", type(error).__name__, place, request.url.path)
+    return problem(500, "unexpected", "The gateway could not do this; nothing was done.")

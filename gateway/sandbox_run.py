@@ -1,0 +1,82 @@
+"""A data scientist's script on a snapshot: in the jail, with the gateway's Unix socket as the only way out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.client import Gateway
+from gateway.commands.snapshot import fetch
+from sandbox.jail import Limits, Outcome, run_isolated
+
+# Where things stand inside.
+SNAPSHOT, WORK, CODE = "/snapshot", "/work", "/script"
+
+
+def run_script(
+    gateway: Gateway,
+    files: Sequence[Path],
+    arguments: Sequence[str],
+    *,
+    snapshot: str,
+    work: Path,
+    limits: Limits,
+    timeout: int,
+) -> Outcome:
+    """The first of `files` has run on the snapshot with the others beside it; what it wrote to /work is in `work`.
+
+    It gets the caller's short-lived token for the tracking server of the snapshot's project and no other secret.
+    """
+    found = gateway.get(f"/v1/snapshots/{snapshot}")
+    with tempfile.TemporaryDirectory(prefix="sallyport-run-") as made:
+        data, code = Path(made) / "snapshot", Path(made) / "script"
+        fetch(gateway, found["id"], data)
+        code.mkdir()
+        for file in files:
+            shutil.copyfile(file, code / file.name)
+        return run_isolated(
+            [sys.executable, f"{CODE}/{files[0].name}", *arguments],
+            read_only={data: SNAPSHOT, code: CODE},
+            writable={work: WORK},
+            socket=gateway.socket,
+            env=_environment(gateway, found, files[0]),
+            limits=limits,
+            timeout=timeout,
+        )
+
+
+def _environment(gateway: Gateway, snapshot: dict[str, str], script: Path) -> dict[str, str]:
+    return {
+        "SALLYPORT_SNAPSHOT": SNAPSHOT,
+        "SALLYPORT_SNAPSHOT_DIGEST": snapshot["digest"],
+        "SALLYPORT_WORK": WORK,
+        "SALLYPORT_CODE_DIGEST": "sha256:" + hashlib.sha256(script.read_bytes()).hexdigest(),
+        "SALLYPORT_CODE_REVISION": _revision(script),
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:8080/mlflow/{snapshot['project']}",
+        "MLFLOW_TRACKING_TOKEN": gateway.token(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MPLCONFIGDIR": "/tmp",
+        "OMP_NUM_THREADS": "2",
+    }
+
+
+def _revision(script: Path) -> str:
+    """The commit the script is at, with `-dirty` when it differs from it; empty outside a repository."""
+    git = ["git", "-C", str(script.resolve().parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
+        if head.returncode:
+            return ""
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")

@@ -1,0 +1,33 @@
+# METADATA
+# title: A person reading live data
+# description: Every condition below holds, and the grant was approved by enough others.
+package sallyport.live
+
+import data.sallyport.dataset
+import data.sallyport.grant
+import data.sallyport.person
+
+reasons := ((((role | person.training) | person.mfa) | person.membership) | dataset.reasons) | more
+
+more := dataset.purpose_reasons | grant.reasons
+
+role contains "role_not_permitted" if not person.holds_one_of(data.roles.read_live)
+
+obligations := {
+	"columns": columns,
+	"row_filter": dataset.row_filter,
+	"ttl_seconds": min([dataset.asked.max_ttl, grant.given.expires - input.context.now, data.limits.live_ttl_seconds]),
+	"log_statements": true,
+	"review_within_seconds": null,
+}
+
+# METADATA
+# title: Columns in the clear for re-identification
+# description: With that purpose, which the dataset must permit and a privacy officer must have approved, direct identifiers are clear.
+columns := {name: re_identified(treatment) | some name, treatment in dataset.treatments} if {
+	input.context.purpose == data.purposes.re_identification
+} else := dataset.treatments
+
+re_identified(treatment) := "clear" if treatment == data.treatments.direct
+
+re_identified(treatment) := treatment if treatment != data.treatments.direct

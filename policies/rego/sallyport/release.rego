@@ -1,0 +1,35 @@
+# METADATA
+# title: Releasing files from the sandbox
+# description: Two other people looked at exactly these bytes, and nothing they found is open.
+package sallyport.release
+
+digest := object.get(input.resource, "digest", "")
+
+votes := object.get(input.resource, "approvals", [])
+
+reasons contains "approvals_missing" if count(reviewers) < data.promotion.output_reviewers
+
+reviewers contains vote.by if {
+	some vote in votes
+	vote.role == data.roles.check_output
+	vote.digest == digest
+	vote.by != ""
+	vote.by != input.resource.author
+}
+
+reasons contains "self_approval" if {
+	some vote in votes
+	vote.by == input.resource.author
+}
+
+reasons contains "digest_mismatch" if digest == ""
+
+reasons contains "digest_mismatch" if {
+	some vote in votes
+	not vote.digest == digest
+}
+
+reasons contains "open_findings" if {
+	some finding in object.get(input.resource, "findings", [])
+	not finding.open == false
+}

@@ -1,0 +1,56 @@
+# METADATA
+# title: A service reading live data
+# description: Under the identity of one deployed model only, never under a grant.
+package sallyport.service
+
+import data.sallyport.dataset
+
+reasons := dataset.reasons | promotion_reasons
+
+given := input.context.promotion
+
+# METADATA
+# title: A promotion is present
+# custom:
+#   reason: no_promotion
+#   sentence: A service reads live data under a deployed promotion only, and there is none.
+promotion_reasons contains "no_promotion" if not given
+
+# METADATA
+# title: The model is deployed
+# custom:
+#   reason: not_deployed
+#   sentence: The promotion is not deployed.
+promotion_reasons contains "not_deployed" if {
+	given
+	not given.state == "deployed"
+}
+
+# METADATA
+# title: The promotion is this service's
+# custom:
+#   reason: promotion_mismatch
+#   sentence: The promotion names another service or dataset.
+promotion_reasons contains "promotion_mismatch" if {
+	given
+	not matches
+}
+
+matches if {
+	given.service == input.subject.id
+	given.dataset == input.resource.id
+}
+
+promotion_reasons contains "column_not_granted" if {
+	given
+	some name in dataset.columns
+	not name in object.get(given, "columns", [])
+}
+
+obligations := {
+	"columns": {name: "clear" | some name in dataset.columns},
+	"row_filter": null,
+	"ttl_seconds": data.limits.service_ttl_seconds,
+	"log_statements": true,
+	"review_within_seconds": null,
+}
