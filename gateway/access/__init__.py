@@ -1,0 +1,1 @@
+"""Door 2: requests, grants and leases on live data."""

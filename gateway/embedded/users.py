@@ -1,0 +1,75 @@
+"""Logging in to the embedded stack: OpenBao proves who it is and signs an ID token, kept until it nears its end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+
+from gateway.embedded import openbao
+from gateway.embedded.home import Home, write_private
+from gateway.errors import LoginFailed, StackNotRunning, VaultError
+from gateway.vault import new_client, translated
+
+RENEW_BEFORE_SECONDS = 120
+CURRENT = "current-user"
+
+
+def login(home_folder: Path, name: str, password: str | None = None) -> str:
+    """An ID token for `name`. The embedded users' passwords stand in the home. Raises LoginFailed, VaultUnavailable."""
+    home = Home(home_folder)
+    if (kept := _kept(home, name)) and password is None:
+        return kept
+    known = _known(home, name) if password is None else {"kind": "person", "password": password}
+    client = new_client(openbao.address(home))
+    try:
+        if known["kind"] == "service":
+            translated(lambda: client.auth.approle.login(known["role_id"], known["secret_id"]))
+        else:
+            translated(lambda: client.auth.userpass.login(name, known["password"]))
+        token = str(translated(lambda: client.read("identity/oidc/token/sallyport"))["data"]["token"])
+    except VaultError as error:
+        raise LoginFailed(f"The login of '{name}' was not accepted.") from error
+    write_private(_session(home, name), json.dumps({"token": token, "until": _expiry(token)}))
+    return token
+
+
+def remember(home_folder: Path, name: str) -> None:
+    """Commands without --as are `name`'s from now on."""
+    write_private(Home(home_folder).secret(CURRENT), name)
+
+
+def current_user(home_folder: Path) -> str:
+    """Who logged in last. Raises LoginFailed when nobody did."""
+    try:
+        return Home(home_folder).secret(CURRENT).read_text("utf-8")
+    except OSError as error:
+        raise LoginFailed("Nobody is logged in; run `sallyport login USER`, or say --as USER.") from error
+
+
+def _known(home: Home, name: str) -> dict[str, str]:
+    if not home.secret("users").is_dir():
+        raise StackNotRunning(f"There is no stack in {home.root}.")
+    path = home.secret("users") / f"{name}.json"
+    if not name.isidentifier() or not path.is_file():
+        raise LoginFailed(f"There is no embedded user '{name[:40]}'; `sallyport status` lists them.")
+    return dict(json.loads(path.read_text("utf-8")))
+
+
+def _kept(home: Home, name: str) -> str | None:
+    try:
+        session = json.loads(_session(home, name).read_text("utf-8"))
+        return str(session["token"]) if session["until"] - RENEW_BEFORE_SECONDS > time.time() else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _session(home: Home, name: str) -> Path:
+    return home.secret(f"session-{name}")
+
+
+def _expiry(token: str) -> int:
+    """When the token ends, by its own word; the gateway checks the signature."""
+    payload = token.split(".")[1]
+    return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
