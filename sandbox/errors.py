@@ -1,0 +1,53 @@
+"""What can go wrong in the sandbox. No message holds a value of the data: tables, columns and counts only."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SandboxError(Exception):
+    """A safe copy could not be made or used."""
+
+    code: ClassVar[str] = "sandbox_error"
+
+
+class InvalidContract(SandboxError):
+    """The dataset contract cannot be used."""
+
+    code: ClassVar[str] = "invalid_contract"
+
+
+class SourceMismatch(SandboxError):
+    """The data is not as its contract says."""
+
+    code: ClassVar[str] = "source_mismatch"
+
+
+class KUnreachable(SandboxError):
+    """The asked k cannot be reached without suppressing too much."""
+
+    code: ClassVar[str] = "k_unreachable"
+
+
+class BuildFailed(SandboxError):
+    """The snapshot could not be written; nothing of it was kept."""
+
+    code: ClassVar[str] = "build_failed"
+
+
+class InvalidSnapshot(SandboxError):
+    """The folder is not a whole, unchanged, signed snapshot."""
+
+    code: ClassVar[str] = "invalid_snapshot"
+
+
+class InvalidTable(SandboxError):
+    """The table cannot be measured."""
+
+    code: ClassVar[str] = "invalid_table"
+
+
+class BubblewrapMissing(SandboxError):
+    """The program that isolates processes is missing or does not work here."""
+
+    code: ClassVar[str] = "bubblewrap_missing"

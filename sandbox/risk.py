@@ -1,0 +1,105 @@
+"""Disclosure risk of a table: k-anonymity (Sweeney 2002), l-diversity (Machanavajjhala et al. 2007), t-closeness (Li et al. 2007).
+
+A class is the rows alike in all quasi-identifiers; null is a value like another. l is the fewest distinct values of a sensitive
+column in a class, t the largest distance between a class's distribution and the table's: earth mover's distance over the ordered
+values for numbers, total variation for others. With several sensitive columns the worst counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sandbox.errors import InvalidTable
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What an attacker who knows the quasi-identifiers can expect. Risks are shares from 0 to 1; l and t None without sensitive."""
+
+    rows: int
+    k: int
+    classes: int
+    l: int | None  # noqa: E741 - the field's name
+    t: float | None
+    prosecutor_risk: float
+    unique_rows: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str] = ()) -> Risk:
+    """The risk of `frame`. Raises InvalidTable for a column it does not have or no quasi-identifier."""
+    _require_columns(frame, quasi, sensitive)
+    sizes = frame.group_by(quasi).len("size")["size"]
+    k = int(sizes.min() or 0)  # type: ignore[arg-type]
+    return Risk(
+        rows=frame.height,
+        k=k,
+        classes=len(sizes),
+        l=min((_l(frame, quasi, name) for name in sensitive), default=None),
+        t=max((_t(frame, quasi, name) for name in sensitive), default=None),
+        prosecutor_risk=1 / k if k else 0.0,
+        unique_rows=int((sizes == 1).sum()),
+    )
+
+
+def class_sizes(frame: pl.DataFrame, quasi: Sequence[str]) -> pl.Series:
+    """For each row, how many rows its class has."""
+    return frame.select(pl.len().over(quasi).alias("size")).to_series()
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """A CSV (also .gz) or Parquet table. Raises InvalidTable."""
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise InvalidTable("The table cannot be read as CSV or Parquet in UTF-8.") from error
+
+
+def _l(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> int:
+    if frame.is_empty():
+        return 0
+    counts = frame.group_by(quasi).agg(pl.col(sensitive).n_unique().alias("n"))["n"]
+    return int(counts.min())  # type: ignore[arg-type]
+
+
+def _t(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:
+    """The largest distance between a class's distribution of `sensitive` and the table's."""
+    if frame.is_empty():
+        return 0.0
+    values = frame.group_by(sensitive).len("total").sort(sensitive, nulls_last=True).with_row_index("rank")
+    numeric = frame[sensitive].dtype.is_numeric()
+    ids = frame.select([*quasi, sensitive]).join(values, on=sensitive, nulls_equal=True)
+    classes = ids.group_by([*quasi, "rank"]).len("n").with_columns(pl.col("n").sum().over(quasi).alias("size"))
+    shares = (values["total"] / frame.height).to_numpy()
+    return _worst(classes, quasi, shares, numeric=numeric)
+
+
+def _worst(classes: pl.DataFrame, quasi: Sequence[str], shares: Any, *, numeric: bool) -> float:
+    import numpy as np
+
+    number = classes.select(pl.struct(quasi).rank("dense").alias("c") - 1).to_series().to_numpy().astype(int)
+    matrix = np.zeros((number.max() + 1, len(shares)))
+    matrix[number, classes["rank"].to_numpy()] = (classes["n"] / classes["size"]).to_numpy()
+    difference = matrix - shares
+    if not numeric:
+        return float(np.abs(difference).sum(axis=1).max() / 2)
+    if len(shares) == 1:
+        return 0.0
+    return float(np.abs(difference.cumsum(axis=1)).sum(axis=1).max() / (len(shares) - 1))
+
+
+def _require_columns(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str]) -> None:
+    missing = sorted({*quasi, *sensitive} - set(frame.columns))
+    if missing:
+        raise InvalidTable(f"The table has no column {', '.join(missing)}.")
+    if not quasi:
+        raise InvalidTable("Name at least one quasi-identifier.")

@@ -1,0 +1,307 @@
+"""Door 1: a de-identified copy of a dataset, built whole or not at all, known by the digest of its bytes.
+
+Live rows -> treatments -> free text scrubbed -> k and l measured and enforced -> Parquet files named by their digest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from compliance.attestations import Statement, Subject, verify_envelope
+from compliance.canonical import canonical_json, digest, digest_file
+from compliance.errors import UntrustedAttestation
+from sandbox import risk
+from sandbox.contracts import Class, Contract, Table
+from sandbox.errors import BuildFailed, InvalidSnapshot, KUnreachable, SandboxError, SourceMismatch
+from sandbox.sources import Source, read_tables
+from sandbox.treatments import TREATMENTS, Keyed
+
+PREDICATE_TYPE = "urn:sallyport:snapshot:v1"
+MANIFEST = "manifest.dsse.json"
+HOLDOUT_KIND = "holdout"
+# Treatments after which a column no longer singles out a person by what is known outside: not counted into k.
+UNLINKABLE = ("pseudonym", "shift-date", "suppress", "scrub")
+
+Progress = Callable[[str, int, int], None]
+
+
+class Scrubber(Protocol):
+    """Removes identifiers from free text; `known` is the record of the person each text is of."""
+
+    @property
+    def recipe(self) -> Mapping[str, Any]: ...
+
+    def scrub_batch(
+        self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None]
+    ) -> list[str | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What policy asks of a snapshot (POLICY.md, `build`)."""
+
+    min_k: int
+    min_l: int
+    max_prosecutor_risk: float
+
+    @property
+    def k(self) -> int:
+        """The smallest class that meets both the least k and the largest prosecutor risk (1/k)."""
+        by_risk = math.ceil(1 / self.max_prosecutor_risk - 1e-9) if self.max_prosecutor_risk > 0 else math.inf
+        return int(max(self.min_k, by_risk))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a build is given beside contract and source. The key is the project's; only its wrapped form is written."""
+
+    key: bytes = field(repr=False)
+    wrapped_key: str
+    project: str
+    limits: Limits
+    scrubber: Scrubber
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A built snapshot: its digest, the statement to sign, and where its files are."""
+
+    digest: str
+    statement: Statement
+    path: Path
+
+
+def build_snapshot(
+    contract: Contract, source: Source, recipe: Recipe, *, out: Path, holdout_out: Path | None = None,
+    built_at: str, progress: Progress = lambda step, done, total: None,
+) -> Built:  # fmt: skip
+    """`out` holds the snapshot's files, and `holdout_out` the persons held back; on any failure neither exists.
+
+    Raises SourceMismatch, KUnreachable, BuildFailed; no message holds a value.
+    """
+    if contract.unclassified:
+        raise SourceMismatch(f"These columns have no class or treatment: {', '.join(contract.unclassified)}.")
+    progress("read", 0, len(contract.tables))
+    live = read_tables(contract, source)
+    treated = _treat_all(contract, live, recipe, progress)
+    progress("risk", 0, 1)
+    released, held = _split(contract, treated, recipe.key)
+    released, facts = _enforce(contract, released, recipe.limits)
+    try:
+        files = _write(released, out)
+        if holdout_out is not None and contract.holdout:
+            _write(held, holdout_out)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        for folder in (out, holdout_out):
+            shutil.rmtree(folder, ignore_errors=True) if folder else None
+        raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
+    predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at}
+    statement = Statement(tuple(Subject(name, value) for name, value in sorted(files.items())), PREDICATE_TYPE, predicate)
+    return Built(digest(canonical_json(files)), statement, out)
+
+
+def verify_snapshot(folder: Path, public_keys: Mapping[str, str]) -> Statement:
+    """The signed statement of the snapshot in `folder`, whose files are exactly those it names. Raises InvalidSnapshot."""
+    try:
+        statement = verify_envelope(json.loads((folder / MANIFEST).read_text("utf-8")), public_keys)
+    except (OSError, ValueError, UntrustedAttestation) as error:
+        raise InvalidSnapshot("The snapshot has no manifest that a trusted key signed.") from error
+    files = {p.relative_to(folder).as_posix(): digest_file(p) for p in folder.rglob("*") if p.is_file()}
+    files.pop(MANIFEST, None)
+    if files != {subject.name: subject.digest for subject in statement.subjects}:
+        raise InvalidSnapshot("The snapshot's files are not those its manifest names.")
+    return statement
+
+
+def snapshot_digest(statement: Statement) -> str:
+    """The digest that names the snapshot: over the names and digests of its files."""
+    return digest(canonical_json({subject.name: subject.digest for subject in statement.subjects}))
+
+
+def _treat_all(
+    contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, progress: Progress
+) -> dict[str, pl.DataFrame]:
+    treated = {}
+    for number, table in enumerate(contract.tables):
+        progress(f"treat {table.name}", number, len(contract.tables))
+        treated[table.name] = _treat(contract, table, live, recipe, progress)
+    return treated
+
+
+def _treat(
+    contract: Contract, table: Table, live: Mapping[str, pl.DataFrame], recipe: Recipe, progress: Progress
+) -> pl.DataFrame:
+    frame, person = live[table.name], contract.person_column(table)
+    persons = frame[person] if person else None
+    columns = []
+    for column in table.columns:
+        given = frame[column.name]
+        if column.treatment == "suppress":
+            continue
+        if column.treatment == "scrub":
+            columns.append(_scrub(contract, given, persons, live, recipe, progress))
+            continue
+        apply = TREATMENTS[str(column.treatment)]
+        assert apply is not None
+        try:
+            made = apply(given, column.options, Keyed(recipe.key, column.kind, persons))
+        except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
+            where = f"{table.name}.{column.name}"
+            raise SourceMismatch(f"{where}: treatment {column.treatment} fails on its {len(given):,} rows.") from error
+        columns.append(made.alias(column.name))
+    return pl.DataFrame(columns)
+
+
+def _scrub(
+    contract: Contract, texts: pl.Series, persons: pl.Series | None, live: Mapping[str, pl.DataFrame], recipe: Recipe,
+    progress: Progress,
+) -> pl.Series:  # fmt: skip
+    records = _records(contract, live) if persons is not None else {}
+    known = [records.get(person, {}) for person in persons] if persons is not None else [{}] * len(texts)
+    total = len(texts)
+    progress("scrub", 0, total)
+    clean = recipe.scrubber.scrub_batch(texts.to_list(), known, lambda done: progress("scrub", done, total))
+    return pl.Series(texts.name, clean, dtype=pl.String)
+
+
+def _records(contract: Contract, live: Mapping[str, pl.DataFrame]) -> dict[Any, dict[str, str]]:
+    """Person -> what their own row says that would identify them in a text."""
+    home, _, key = str(contract.person_key).partition(".")
+    table = contract.table(home)
+    telling = [c.name for c in table.columns if c.class_ in (Class.DIRECT, Class.QUASI) and c.treatment != "keep"]
+    rows = live[home].select([pl.col(key).alias("person"), *(pl.col(name).cast(pl.String) for name in telling)])
+    return {row.pop("person"): {n: v for n, v in row.items() if v is not None} for row in rows.to_dicts()}
+
+
+def _split(
+    contract: Contract, treated: Mapping[str, pl.DataFrame], key: bytes
+) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """The released rows, and those of the persons held back for checking models in the live zone."""
+    if not contract.holdout:
+        return dict(treated), {}
+    released, held, keyed = {}, {}, Keyed(key)
+    for table in contract.tables:
+        frame, person = treated[table.name], contract.person_column(table)
+        names = frame[person].cast(pl.String) if person else pl.Series(map(str, range(frame.height)), dtype=pl.String)
+        back = pl.Series(
+            [int.from_bytes(keyed.mac(HOLDOUT_KIND, str(name))[:8]) / 2**64 < contract.holdout for name in names],
+            dtype=pl.Boolean,
+        )
+        released[table.name], held[table.name] = frame.filter(~back), frame.filter(back)
+    return released, held
+
+
+def _enforce(
+    contract: Contract, frames: dict[str, pl.DataFrame], limits: Limits
+) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
+    """The rows without the persons whose classes are too small or too alike, and the risk that is left.
+
+    Raises KUnreachable when more than the contract's share would have to go.
+    """
+    facts: dict[str, Any] = {"k": None, "l": None, "tables": {}, "suppressed_rows": {}}
+    for table in contract.tables:
+        quasi, sensitive = _quasi(table), _sensitive(table)
+        if not quasi:
+            continue
+        before = frames[table.name]
+        frames, kept = _suppress(contract, table, frames, limits)
+        gone = before.height - kept.height
+        if not kept.height or gone > contract.max_suppressed * before.height:
+            raise KUnreachable(_sentence(table, before, quasi, gone, limits, contract.max_suppressed))
+        measured = risk.measure(kept, quasi, sensitive)
+        facts["tables"][table.name] = measured.as_json() | {"quasi": quasi, "sensitive": sensitive}
+        facts["suppressed_rows"][table.name] = gone
+        facts["k"] = measured.k if facts["k"] is None else min(facts["k"], measured.k)
+        if measured.l is not None:
+            facts["l"] = measured.l if facts["l"] is None else min(facts["l"], measured.l)
+    return frames, facts
+
+
+def _suppress(
+    contract: Contract, table: Table, frames: Mapping[str, pl.DataFrame], limits: Limits
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """All tables without the persons in bad classes of `table`, and `table` itself."""
+    frame, quasi, person = frames[table.name], _quasi(table), contract.person_column(table)
+    size = pl.col(person).n_unique().over(quasi) if person else pl.len().over(quasi)
+    good = size >= limits.k
+    for name in _sensitive(table):
+        good &= pl.col(name).n_unique().over(quasi) >= limits.min_l
+    kept = frame.filter(good)
+    if person is None:
+        return {**frames, table.name: kept}, kept
+    gone = set(frame.filter(~good)[person].cast(pl.String).to_list())
+    left = {}
+    for other in contract.tables:
+        column = contract.person_column(other)
+        rows = frames[other.name]
+        left[other.name] = rows.filter(~pl.col(column).cast(pl.String).is_in(gone)) if column and gone else rows
+    return left, left[table.name]
+
+
+def _sentence(
+    table: Table, before: pl.DataFrame, quasi: Sequence[str], gone: int, limits: Limits, share: float
+) -> str:
+    measured = risk.measure(before, quasi) if before.height else None
+    now = f"k is {measured.k} over {measured.classes:,} classes of {', '.join(quasi)}" if measured else "it has no rows"
+    part = f"{gone:,} of {before.height:,} rows ({gone / max(before.height, 1):.0%})"
+    return (
+        f"k of {limits.k} and l of {limits.min_l} cannot be reached for table {table.name} without suppressing {part}; its"
+        f" contract allows {share:.0%}. As treated, {now}. Generalise more in the contract, or bring more rows."
+    )
+
+
+def _quasi(table: Table) -> list[str]:
+    return [c.name for c in table.columns if c.class_ is Class.QUASI and c.treatment not in UNLINKABLE]
+
+
+def _sensitive(table: Table) -> list[str]:
+    return [c.name for c in table.columns if c.class_ is Class.SENSITIVE and c.treatment not in UNLINKABLE]
+
+
+def _write(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
+    """`out` holds one Parquet file a table, named by table and content; file name -> digest. All or nothing."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    files = {}
+    for name, frame in frames.items():
+        path = partial / name
+        frame.sort(frame.columns, nulls_last=True).write_parquet(path, compression="zstd", statistics=False)
+        value = digest_file(path)
+        files[f"{name}-{value[7:23]}.parquet"] = value
+        path.rename(partial / f"{name}-{value[7:23]}.parquet")
+    partial.rename(out)
+    return files
+
+
+def _predicate(
+    contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    sources = {name: digest(frame.write_csv().encode()) for name, frame in live.items()}
+    treatments = {name: column.treatment for name, column in contract.columns().items()}
+    return {
+        "dataset": contract.id,
+        "project": recipe.project,
+        "contract": {"digest": contract.digest, "version": contract.version},
+        "source": {"digest": digest(canonical_json(sources)), "rows": {name: f.height for name, f in live.items()}},
+        "recipe": {
+            "digest": digest(canonical_json({"treatments": treatments, "scrubber": dict(recipe.scrubber.recipe)})),
+            "treatments": treatments,
+            "scrubber": dict(recipe.scrubber.recipe),
+        },
+        "wrapped_key": recipe.wrapped_key,
+        "limits": {"min_k": recipe.limits.min_k, "min_l": recipe.limits.min_l, "k": recipe.limits.k},
+        "risk": facts,
+        "holdout": contract.holdout,
+    }
+
+
+__all__ = ["Built", "Limits", "Recipe", "SandboxError", "build_snapshot", "snapshot_digest", "verify_snapshot"]
