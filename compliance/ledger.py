@@ -40,9 +40,7 @@ class Recorded:
     hash: str
 
 
-def append(
-    connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_SOURCE, now: datetime | None = None
-) -> Recorded:
+def append(connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_SOURCE, now: datetime | None = None) -> Recorded:
     """`entry` is the last of the ledger once the caller's transaction commits.
 
     `now` is when it is recorded (default: this machine's clock); `source` names the writer whose numbers show gaps.

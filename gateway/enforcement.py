@@ -23,10 +23,19 @@ class Enforcer:
     """Asks policy about a subject, records question and answer in one transaction, and only then gives the answer."""
 
     def __init__(
-        self, *, client: PolicyClient, pool: ConnectionPool, datasets: Callable[[], Mapping[str, Any]],
+        self,
+        *,
+        client: PolicyClient,
+        pool: ConnectionPool,
+        datasets: Callable[[], Mapping[str, Any]],
         clock: Callable[[], datetime],
     ) -> None:
         self._client, self._pool, self._datasets, self._clock = client, pool, datasets, clock
+
+    @property
+    def digest(self) -> str:
+        """Which policies decide."""
+        return self._client.digest
 
     def decide(
         self, input: Mapping[str, Any], *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None
@@ -38,20 +47,24 @@ class Enforcer:
             self._record(connection, input, decision)
         return decision
 
-    def require(self, subject: Subject, action: str, resource: Mapping[str, Any], *, what: str,
-                context: Mapping[str, Any] | None = None) -> Decision:
+    def require(
+        self, subject: Subject, action: str, resource: Mapping[str, Any], *, what: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
         """Policy allows `subject` to do `action` on `resource` now; otherwise Denied is raised."""
         decision = self.decide(self.question(subject, action, resource, context))
         if not decision.allow:
             raise Denied(decision, what)
         return decision
 
-    def question(self, subject: Subject, action: str, resource: Mapping[str, Any],
-                 context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def question(
+        self, subject: Subject, action: str, resource: Mapping[str, Any], context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """A policy input in the shape of POLICY.md, at the time of this clock."""
         now = int(self._clock().timestamp())
         return {
-            "subject": subject.policy_input(), "action": action, "resource": dict(resource),
+            "subject": subject.policy_input(),
+            "action": action,
+            "resource": dict(resource),
             "context": {"now": now, **(context or {})},
         }
 
@@ -60,20 +73,31 @@ class Enforcer:
         now = self._clock()
         connection.execute(
             "INSERT INTO catalog.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (decision.decision_id, now, str(subject.get("id")), str(input.get("action")), decision.allow,
-             list(decision.reasons), decision.policy_digest, Jsonb(dict(input))),
+            (
+                decision.decision_id,
+                now,
+                str(subject.get("id")),
+                str(input.get("action")),
+                decision.allow,
+                list(decision.reasons),
+                decision.policy_digest,
+                Jsonb(dict(input)),
+            ),
         )
-        append(connection, Entry(
-            type="decision:made",
-            actor=Actor(id=str(subject.get("id")), kind=_kind(subject), roles=tuple(map(str, subject.get("roles", ())))),
-            object=ObjectRef(type=str(resource.get("type")), id=str(resource.get("id"))),
-            project=resource.get("project"),
-            outcome="allow" if decision.allow else "deny",
-            reasons=decision.reasons,
-            refs={"decision_id": decision.decision_id, "policy_digest": decision.policy_digest},
-            detail={"action": str(input.get("action")), "input_digest": digest(canonical_json(dict(input)))},
-            occurred_at=now,
-        ))
+        append(
+            connection,
+            Entry(
+                type="decision:made",
+                actor=Actor(id=str(subject.get("id")), kind=_kind(subject), roles=tuple(map(str, subject.get("roles", ())))),
+                object=ObjectRef(type=str(resource.get("type")), id=str(resource.get("id"))),
+                project=resource.get("project"),
+                outcome="allow" if decision.allow else "deny",
+                reasons=decision.reasons,
+                refs={"decision_id": decision.decision_id, "policy_digest": decision.policy_digest},
+                detail={"action": str(input.get("action")), "input_digest": digest(canonical_json(dict(input)))},
+                occurred_at=now,
+            ),
+        )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ def denied(error: Denied) -> JSONResponse:
 
 def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
     """Every error `app` raises is answered as a problem; an unexpected one says nothing of its cause."""
-    app.add_exception_handler(Denied, lambda _, error: denied(error))  # type: ignore[arg-type]
+    app.add_exception_handler(Denied, lambda _, error: denied(error))
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _unexpected)
@@ -86,9 +86,7 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Which fields are wrong and why, never what was sent."""
-    fields = [
-        {"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()
-    ]
+    fields = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()]
     return problem(422, "invalid_request", "The request is not of the form this address takes.", errors=fields)
 
 

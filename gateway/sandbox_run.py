@@ -62,7 +62,7 @@ def _environment(gateway: Gateway, snapshot: dict[str, str], script: Path) -> di
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "GIT_PYTHON_REFRESH": "quiet",
-        "MPLCONFIGDIR": "/tmp",
+        "MPLCONFIGDIR": "/tmp",  # noqa: S108 - the jail's own
         "OMP_NUM_THREADS": "2",
     }
 

@@ -50,9 +50,7 @@ class TransitSigner:
     def sign(self, data: bytes) -> bytes:
         """The 64-byte ed25519 signature of `data`."""
         answer = self._vault.call(
-            lambda client: client.secrets.transit.sign_data(
-                self._key, base64.b64encode(data).decode(), key_version=self._version
-            )
+            lambda client: client.secrets.transit.sign_data(self._key, base64.b64encode(data).decode(), key_version=self._version)
         )
         return base64.b64decode(answer["data"]["signature"].rpartition(":")[2])
 
@@ -61,9 +59,7 @@ class TransitSigner:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         key = Ed25519PublicKey.from_public_bytes(self._public)
-        return key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode()
+        return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 class Vault:
@@ -102,9 +98,7 @@ class Vault:
         data = self.call(lambda c: c.secrets.transit.decrypt_data(PROJECTS_KEY, wrapped))["data"]
         return base64.b64decode(data["plaintext"])
 
-    def write_database_role(
-        self, name: str, *, creation: list[str], revocation: list[str], ttl: int, max_ttl: int
-    ) -> None:
+    def write_database_role(self, name: str, *, creation: list[str], revocation: list[str], ttl: int, max_ttl: int) -> None:
         """Vault can make PostgreSQL roles named after `name` by these statements, living `ttl` seconds."""
         self.call(
             lambda c: c.secrets.database.create_role(

@@ -39,9 +39,7 @@ class PolicyClient:
         """Which policies decide."""
         return self.engine.bundle.digest
 
-    def decide(
-        self, input: Any, *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None
-    ) -> Decision:
+    def decide(self, input: Any, *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None) -> Decision:
         """The decision on `input` under `datasets` (`data.datasets`); an engine that fails or answers nonsense denies."""
         name = decision_id or uuid4().hex
         try:
@@ -69,4 +67,4 @@ def _well_formed(answer: Any) -> bool:
         return False
     if "columns" in obligations and obligations.keys() != READ_OBLIGATIONS:
         return False
-    return answer["allow"] is True and not reasons or answer["allow"] is False and bool(reasons)
+    return (answer["allow"] is True and not reasons) or (answer["allow"] is False and bool(reasons))

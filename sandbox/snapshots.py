@@ -246,9 +246,7 @@ def _suppress(
     return left, left[table.name]
 
 
-def _sentence(
-    table: Table, before: pl.DataFrame, quasi: Sequence[str], gone: int, limits: Limits, share: float
-) -> str:
+def _sentence(table: Table, before: pl.DataFrame, quasi: Sequence[str], gone: int, limits: Limits, share: float) -> str:
     measured = risk.measure(before, quasi) if before.height else None
     now = f"k is {measured.k} over {measured.classes:,} classes of {', '.join(quasi)}" if measured else "it has no rows"
     part = f"{gone:,} of {before.height:,} rows ({gone / max(before.height, 1):.0%})"
@@ -282,9 +280,7 @@ def _write(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
     return files
 
 
-def _predicate(
-    contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
     sources = {name: digest(frame.write_csv().encode()) for name, frame in live.items()}
     treatments = {name: column.treatment for name, column in contract.columns().items()}
     return {

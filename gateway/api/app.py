@@ -29,8 +29,12 @@ def create_app(services: Services) -> FastAPI:
         services.close()
 
     app = FastAPI(
-        title="Sallyport gateway", version=version("sallyport"), openapi_url="/v1/openapi.json", docs_url="/v1/docs",
-        redoc_url=None, lifespan=lifespan,
+        title="Sallyport gateway",
+        version=version("sallyport"),
+        openapi_url="/v1/openapi.json",
+        docs_url="/v1/docs",
+        redoc_url=None,
+        lifespan=lifespan,
     )
     app.state.services = services
     problems.install(app, (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError))

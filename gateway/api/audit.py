@@ -23,9 +23,7 @@ class NewExport(BaseModel):
 
 
 @router.get("/entries")
-def entries(
-    given: Given, asking: Asking, after: int = 0, limit: int = 100, since: datetime | None = None
-) -> dict[str, Any]:
+def entries(given: Given, asking: Asking, after: int = 0, limit: int = 100, since: datetime | None = None) -> dict[str, Any]:
     """The ledger's entries after sequence number `after`, in order."""
     given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what="read the ledger")
     with given.pool.connection() as connection:

@@ -43,8 +43,13 @@ def register(body: NewDataset, given: Given, asking: Asking) -> dict[str, Any]:
     with given.pool.connection() as connection:
         ensure_project(connection, body.project, new_key=given.vault.new_data_key, actor=asking.actor(), now=now)
         dataset = catalog.register(
-            connection, project=body.project, contract=contract, text=body.contract, actor=asking.actor(),
-            decision_id=decision.decision_id, now=now,
+            connection,
+            project=body.project,
+            contract=contract,
+            text=body.contract,
+            actor=asking.actor(),
+            decision_id=decision.decision_id,
+            now=now,
         )
     return dataset.as_json()
 
@@ -89,9 +94,7 @@ def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) ->
 
 def _may_build(given: Services, asking: Subject, contract: Contract, project: str, what: str) -> Any:
     """Who may build snapshots of a dataset may also say what its columns are (POLICY.md, action `build`)."""
-    resource = {
-        "type": "snapshot", "id": contract.id, "project": project, "unclassified": list(contract.unclassified)
-    }
+    resource = {"type": "snapshot", "id": contract.id, "project": project, "unclassified": list(contract.unclassified)}
     return given.enforcer.require(asking, "build", resource, what=f"{what} {contract.id}")
 
 
@@ -101,4 +104,3 @@ def _save(file: UploadFile, folder: Path) -> None:
         raise InvalidUpload("Each file is sent under its plain name, such as patients.csv.")
     with (folder / name).open("xb") as target:
         shutil.copyfileobj(file.file, target)
-

@@ -71,7 +71,10 @@ async def forward(project: str, path: str, request: Request) -> Response:
     if not path.startswith(SERVED) or any(part in REFUSED for part in path.split("/")) or ".." in path:
         raise NotServed("This part of MLflow is not offered here.")
     call = given.tracking_http.build_request(
-        request.method, f"/{path}", params=request.query_params.multi_items(), headers=_headers(request, project),
+        request.method,
+        f"/{path}",
+        params=httpx.QueryParams(request.query_params.multi_items()),
+        headers=_headers(request, project),
         content=request.stream(),
     )
     try:
@@ -79,7 +82,8 @@ async def forward(project: str, path: str, request: Request) -> Response:
     except httpx.HTTPError as error:
         raise TrackingUnavailable("MLflow does not answer; `sallyport status` says what is down.") from error
     return StreamingResponse(
-        _body(answer), status_code=answer.status_code,
+        _body(answer),
+        status_code=answer.status_code,
         headers={name: value for name, value in answer.headers.items() if name in PASSED_ON},
     )
 

@@ -29,13 +29,19 @@ def build(body: NewSnapshot, given: Given, asking: Asking) -> dict[str, Any]:
     with given.pool.connection() as connection:
         dataset = datasets.get(connection, body.dataset)
     resource = {
-        "type": "snapshot", "id": dataset.id, "project": dataset.project,
+        "type": "snapshot",
+        "id": dataset.id,
+        "project": dataset.project,
         "unclassified": list(dataset.contract.unclassified),
     }
     decision = given.enforcer.require(asking, "build", resource, what=f"build a snapshot of {dataset.id}")
     with given.pool.connection() as connection:
         snapshot = snapshots.request(
-            connection, dataset, actor=asking.actor(), decision_id=decision.decision_id, limits=decision.obligations,
+            connection,
+            dataset,
+            actor=asking.actor(),
+            decision_id=decision.decision_id,
+            limits=decision.obligations,
             now=given.clock(),
         )
     given.jobs.build_snapshot(snapshot.id)

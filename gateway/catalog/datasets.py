@@ -41,9 +41,13 @@ class Dataset:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "id": self.id, "project": self.project, "contract_digest": self.digest,
-            "registered_by": self.registered_by, "registered_at": self.registered_at.isoformat(),
-            "rows": dict(self.rows), "loaded_at": self.loaded_at and self.loaded_at.isoformat(),
+            "id": self.id,
+            "project": self.project,
+            "contract_digest": self.digest,
+            "registered_by": self.registered_by,
+            "registered_at": self.registered_at.isoformat(),
+            "rows": dict(self.rows),
+            "loaded_at": self.loaded_at and self.loaded_at.isoformat(),
         }
 
 
@@ -70,9 +74,7 @@ def record_loaded(
         "UPDATE catalog.datasets SET rows = %s, loaded_at = %s WHERE id = %s", (Jsonb(dict(rows)), now, dataset.id)
     )
     detail = {f"rows_{table}": count for table, count in rows.items()}
-    append(connection, _entry(
-        "dataset:loaded", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail
-    ))
+    append(connection, _entry("dataset:loaded", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail))
 
 
 def get(connection: Connection[Any], dataset: str) -> Dataset:
@@ -94,15 +96,27 @@ def policy_data(connection: Connection[Any]) -> dict[str, Any]:
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Dataset]:
     columns = "id, project, contract, digest, registered_by, registered_at, rows, loaded_at"
-    rows = connection.execute(f"SELECT {columns} FROM catalog.datasets {tail}", values).fetchall()  # type: ignore[arg-type]  # noqa: S608
+    rows = connection.execute(f"SELECT {columns} FROM catalog.datasets {tail}", values).fetchall()  # noqa: S608
     return [Dataset(*row) for row in rows]
 
 
 def _entry(
-    event: str, dataset: str, project: str, digest: str, actor: Actor, decision_id: str, now: datetime,
+    event: str,
+    dataset: str,
+    project: str,
+    digest: str,
+    actor: Actor,
+    decision_id: str,
+    now: datetime,
     detail: Mapping[str, Any],
 ) -> Entry:
     return Entry(
-        type=event, actor=actor, object=ObjectRef(type="dataset", id=dataset, digest=digest), project=project,
-        outcome="done", refs={"decision_id": decision_id}, detail=detail, occurred_at=now,
+        type=event,
+        actor=actor,
+        object=ObjectRef(type="dataset", id=dataset, digest=digest),
+        project=project,
+        outcome="done",
+        refs={"decision_id": decision_id},
+        detail=detail,
+        occurred_at=now,
     )

@@ -23,10 +23,17 @@ def ensure_project(
         "INSERT INTO catalog.projects VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING id", (project, wrapped, now)
     ).fetchone()
     if made:
-        append(connection, Entry(
-            type="project:created", actor=actor, object=ObjectRef(type="project", id=project), project=project,
-            outcome="done", occurred_at=now,
-        ))
+        append(
+            connection,
+            Entry(
+                type="project:created",
+                actor=actor,
+                object=ObjectRef(type="project", id=project),
+                project=project,
+                outcome="done",
+                occurred_at=now,
+            ),
+        )
 
 
 def wrapped_key(connection: Connection[Any], project: str) -> str:

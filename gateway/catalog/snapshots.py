@@ -69,10 +69,19 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "id": self.id, "dataset": self.dataset, "project": self.project, "state": self.state,
-            "requested_by": self.requested_by, "requested_at": self.requested_at.isoformat(),
-            "decision_id": self.decision_id, "limits": dict(self.limits), "progress": dict(self.progress),
-            "digest": self.digest, "envelope": self.envelope, "code": self.code, "detail": self.detail,
+            "id": self.id,
+            "dataset": self.dataset,
+            "project": self.project,
+            "state": self.state,
+            "requested_by": self.requested_by,
+            "requested_at": self.requested_at.isoformat(),
+            "decision_id": self.decision_id,
+            "limits": dict(self.limits),
+            "progress": dict(self.progress),
+            "digest": self.digest,
+            "envelope": self.envelope,
+            "code": self.code,
+            "detail": self.detail,
             "finished_at": self.finished_at and self.finished_at.isoformat(),
         }
 
@@ -87,17 +96,33 @@ def request(
         " VALUES (%s, %s, %s, 'queued', %s, %s, %s, %s)",
         (snapshot, dataset.id, dataset.project, actor.id, now, decision_id, Jsonb(dict(limits))),
     )
-    append(connection, Entry(
-        type="snapshot:requested", actor=actor, object=ObjectRef(type="snapshot", id=snapshot), project=dataset.project,
-        outcome="done", refs={"decision_id": decision_id, "dataset": dataset.id}, occurred_at=now,
-    ))
+    append(
+        connection,
+        Entry(
+            type="snapshot:requested",
+            actor=actor,
+            object=ObjectRef(type="snapshot", id=snapshot),
+            project=dataset.project,
+            outcome="done",
+            refs={"decision_id": decision_id, "dataset": dataset.id},
+            occurred_at=now,
+        ),
+    )
     return get(connection, snapshot)
 
 
 def move(
-    connection: Connection[Any], snapshot: str, state: Literal["building", "built", "refused", "failed"], *, actor: Actor,
-    now: datetime, digest: str | None = None, envelope: Mapping[str, Any] | None = None, code: str | None = None,
-    detail: str | None = None, facts: Mapping[str, Any] | None = None,
+    connection: Connection[Any],
+    snapshot: str,
+    state: Literal["building", "built", "refused", "failed"],
+    *,
+    actor: Actor,
+    now: datetime,
+    digest: str | None = None,
+    envelope: Mapping[str, Any] | None = None,
+    code: str | None = None,
+    detail: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """The snapshot is in `state`, which its life cycle allows, and the ledger says so in the same transaction."""
     before = _select(connection, "WHERE id = %s FOR UPDATE", (snapshot,))
@@ -109,12 +134,20 @@ def move(
         " WHERE id = %s",
         (state, digest, envelope and Jsonb(dict(envelope)), code, detail, finished, snapshot),
     )
-    append(connection, Entry(
-        type=EVENTS[state], actor=actor, object=ObjectRef(type="snapshot", id=snapshot, digest=digest),
-        project=before[0].project, outcome={"building": "done", "built": "done"}.get(state, state),
-        reasons=(code,) if code else (), refs={"decision_id": before[0].decision_id, "dataset": before[0].dataset},
-        detail=facts or {}, occurred_at=now,
-    ))
+    append(
+        connection,
+        Entry(
+            type=EVENTS[state],
+            actor=actor,
+            object=ObjectRef(type="snapshot", id=snapshot, digest=digest),
+            project=before[0].project,
+            outcome="done" if state in ("building", "built") else state,
+            reasons=(code,) if code else (),
+            refs={"decision_id": before[0].decision_id, "dataset": before[0].dataset},
+            detail=facts or {},
+            occurred_at=now,
+        ),
+    )
 
 
 def report_progress(connection: Connection[Any], snapshot: str, *, step: str, done: int, total: int) -> None:
@@ -143,5 +176,5 @@ def built(connection: Connection[Any], project: str) -> list[Snapshot]:
 
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Snapshot]:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM catalog.snapshots {tail}", values).fetchall()  # type: ignore[arg-type]  # noqa: S608
+    rows = connection.execute(f"SELECT {COLUMNS} FROM catalog.snapshots {tail}", values).fetchall()  # noqa: S608
     return [Snapshot(*row) for row in rows]

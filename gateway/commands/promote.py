@@ -49,9 +49,7 @@ def send(gateway: Gateway, model: str, contract: str, project: str) -> Any:
     root = folder if folder.is_dir() else folder.parent
     paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
     with ExitStack() as opened:
-        files = [
-            ("files", (path.relative_to(root).as_posix(), opened.enter_context(path.open("rb")))) for path in paths
-        ]
+        files = [("files", (path.relative_to(root).as_posix(), opened.enter_context(path.open("rb")))) for path in paths]
         return gateway.post("/v1/promotions", data=form, files=files)
 
 

@@ -23,7 +23,10 @@ RESULT = "result.json"
 @click.argument("arguments", nargs=-1)
 @click.option("--snapshot", required=True, help="A snapshot's id or digest; the script finds its files in /snapshot.")
 @click.option(
-    "--with", "beside", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--with",
+    "beside",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file the script finds beside itself; may be given several times.",
 )
 @click.option("--timeout", default=600, show_default=True, help="Seconds after which the process is ended.")
@@ -74,4 +77,3 @@ def command(
         fail(error.code, str(error))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-

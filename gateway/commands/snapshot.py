@@ -28,9 +28,7 @@ def command() -> None:
 @click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The snapshot as JSON on standard output.")
 @as_user
-def build(
-    gateway: Gateway, contract: Path, source: str, out: Path, project: str, engine: str, as_json: bool
-) -> None:
+def build(gateway: Gateway, contract: Path, source: str, out: Path, project: str, engine: str, as_json: bool) -> None:
     """Build a snapshot under CONTRACT from SOURCE and write its files to OUT."""
     from gateway.commands.dataset import send_rows
 

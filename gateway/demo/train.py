@@ -19,6 +19,9 @@ import onnx
 import pandas as pd
 import yaml
 from mlflow.data.http_dataset_source import HTTPDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -26,8 +29,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 SEED = 7
 
@@ -64,7 +65,7 @@ def features(contract: dict[str, Any]) -> pd.DataFrame:
     connection = duckdb.connect()
     for file in sorted(Path(os.environ["SALLYPORT_SNAPSHOT"]).rglob("*.parquet")):
         table = file.name.split(".")[0].split("-")[0]
-        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{file}')")
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{file}')")  # noqa: S608 - names of our own snapshot's files
     return connection.execute(contract["features"]).df()
 
 
@@ -81,7 +82,7 @@ def fit(contract: dict[str, Any], frame: pd.DataFrame) -> tuple[Any, float]:
         ]
     )
     learner = GradientBoostingClassifier(n_estimators=80, max_depth=3, random_state=SEED)
-    groups = frame["person"] if "person" in frame else frame.index
+    groups = frame.get("person", frame.index)
     fit_rows, test_rows = next(GroupShuffleSplit(1, test_size=0.2, random_state=SEED).split(frame, groups=groups))
     model = make_pipeline(prepare, learner).fit(frame.iloc[fit_rows][numbers + words], frame.iloc[fit_rows]["label"])
     test = frame.iloc[test_rows]
@@ -94,10 +95,10 @@ def track(contract: dict[str, Any], model: Any, frame: pd.DataFrame, auc: float)
     inputs = [(column["name"], types.get(column["type"], FloatTensorType([None, 1]))) for column in contract["inputs"]]
     graph = to_onnx(model, initial_types=inputs, options={"zipmap": False})
     digest = os.environ["SALLYPORT_SNAPSHOT_DIGEST"]
-    source = HTTPDatasetSource(f"http://snapshots.sallyport/v1/snapshots/{digest}")
+    source = HTTPDatasetSource(f"http://snapshots.sallyport/v1/snapshots/{digest}")  # type: ignore[no-untyped-call]
     mlflow.set_experiment(contract["name"])
     with mlflow.start_run() as run:
-        mlflow.log_input(mlflow.data.from_pandas(frame, source=source, name="snapshot", digest=digest[7:43]), "training")
+        mlflow.log_input(from_pandas(frame, source=source, name="snapshot", digest=digest[7:43]), "training")
         mlflow.log_params({"learner": "gradient-boosting", "n_estimators": 80, "max_depth": 3, "seed": SEED})
         mlflow.set_tags(
             {
@@ -106,9 +107,7 @@ def track(contract: dict[str, Any], model: Any, frame: pd.DataFrame, auc: float)
             }
         )
         mlflow.log_metric("roc_auc", auc)
-        mlflow.onnx.log_model(
-            onnx.load_from_string(graph.SerializeToString()), name="model", pip_requirements=["onnxruntime"]
-        )
+        mlflow.onnx.log_model(onnx.load_from_string(graph.SerializeToString()), name="model", pip_requirements=["onnxruntime"])
     return str(run.info.run_id)
 
 

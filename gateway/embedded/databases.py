@@ -42,7 +42,10 @@ def _ensure_login(connection: psycopg.Connection[Any], role: str, options: str, 
     verb = sql.SQL("ALTER" if exists else "CREATE")
     connection.execute(
         sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
-            verb, sql.Identifier(role), sql.SQL(options), sql.Literal(password)  # type: ignore[arg-type]
+            verb,
+            sql.Identifier(role),
+            sql.SQL(options),
+            sql.Literal(password),
         )
     )
 

@@ -15,7 +15,19 @@ from typing import Any
 from gateway.errors import HomeUnusable, StackNotRunning
 
 DEFAULT_HOME = ".sallyport"
-FOLDERS = ("secrets", "secrets/users", "openbao", "mlflow", "snapshots", "holdouts", "models", "exports", "staging", "logs", "run")
+FOLDERS = (
+    "secrets",
+    "secrets/users",
+    "openbao",
+    "mlflow",
+    "snapshots",
+    "holdouts",
+    "models",
+    "exports",
+    "staging",
+    "logs",
+    "run",
+)
 PORTS = ("openbao", "openbao_cluster", "gateway", "model_server")
 
 

@@ -13,7 +13,7 @@ from gateway.embedded.home import Home, write_private
 from gateway.errors import HalfInitialised, PartMissing, StackError, VaultError, VaultUnavailable
 from gateway.vault import new_client, translated
 
-UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"  # noqa: S105 - names of files
+UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"
 SECONDS_TO_LEAD = 30
 
 

@@ -89,7 +89,7 @@ def initialise(home: Home) -> None:
         str(programs() / "initdb"), "-D", str(data), "-U", SUPERUSER, "--pwfile", str(password), "--auth", "scram-sha-256",
         "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, preexec_fn=as_unprivileged(), check=False, cwd=home.root)  # noqa: PLW1509
+    done = subprocess.run(command, capture_output=True, preexec_fn=as_unprivileged(), check=False, cwd=home.root)
     home.log("initdb").write_bytes(done.stdout + done.stderr)
     if done.returncode:
         raise StackError(f"PostgreSQL could not be initialised; see {home.log('initdb')}.")

@@ -22,7 +22,7 @@ from gateway.vault import Vault
 # Later parts need earlier ones; they stop the other way round.
 ORDER = ("postgres", "openbao", "mlflow", "gateway", "worker", "model_server")
 SECONDS_TO_WAIT_FOR_ANOTHER_UP = 120
-PASSWORDS = "passwords-to-be"  # noqa: S105 - a file's name
+PASSWORDS = "passwords-to-be"
 
 Report = Callable[[str, float], None]
 
@@ -87,9 +87,7 @@ def mlflow(home: Home, password: str) -> Part:
         "--workers", "1", "--enable-workspaces", "--uvicorn-opts", f"--uds {path} --log-level warning",
     ]  # fmt: skip
     environment = _environment(home) | {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
-    return Part(
-        "mlflow", command, lambda: _answers("http://localhost/health", path), environment, seconds=180
-    )
+    return Part("mlflow", command, lambda: _answers("http://localhost/health", path), environment, seconds=180)
 
 
 def gateway(home: Home) -> Part:

@@ -12,8 +12,40 @@ WORD = re.compile(r"[^\W_]+")
 SHORTEST_NUMBER, SHORTEST_WORD, SHORTEST_TYPO = 4, 3, 6
 # Words of addresses and employers that say nothing alone.
 COMMON = frozenset(
-    "the and inc llc ltd sons group company street avenue road drive lane suite apt unit north south east west new port lake"
-    " united states male female white black other hispanic nonhispanic".split()
+    [
+        "the",
+        "and",
+        "inc",
+        "llc",
+        "ltd",
+        "sons",
+        "group",
+        "company",
+        "street",
+        "avenue",
+        "road",
+        "drive",
+        "lane",
+        "suite",
+        "apt",
+        "unit",
+        "north",
+        "south",
+        "east",
+        "west",
+        "new",
+        "port",
+        "lake",
+        "united",
+        "states",
+        "male",
+        "female",
+        "white",
+        "black",
+        "other",
+        "hispanic",
+        "nonhispanic",
+    ]
 )
 
 

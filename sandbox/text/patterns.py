@@ -80,12 +80,18 @@ TITLED: tuple[str, ...] = (
     r"\b(?:Dr|Drs|Mr|Mrs|Ms|Miss|Prof|Professor|Doctor|Nurse|Sr|Rev|RN|Sister|Judge|Capt|Sgt|Lt)\b\.?[ ]+(" + NAMES + r")",
     r"(?i:\b(?:patient(?: name)?|pt|name|attending|provider|physician|nurse|surgeon|signed(?: by)?|author|dictated by|seen by|cc"
     r"|contact|emergency contact|next of kin|guardian|caller|spouse|husband|wife|son|daughter|mother|father|brother|sister"
-    r"|referred by|reviewed by|from|to|attn|insured|subscriber|guarantor|pcp|interpreter|employer))[ \t]*[:=][ \t]*(" + NAMES + r")",
+    r"|referred by|reviewed by|from|to|attn|insured|subscriber|guarantor|pcp|interpreter|employer))[ \t]*[:=][ \t]*("
+    + NAMES
+    + r")",
     r"(?i:\b(?:husband|wife|son|daughter|mother|father|brother|sister|spouse|partner|aunt|uncle|niece|nephew|friend|neighbou?r"
     r"|caregiver|grandson|granddaughter))(?:[ ]+(?:is|was|named|of))?[ ,(]+(" + NAMES + r")",
-    r"(?i:\b(?:spoke (?:to|with)|called|name is|known as|signed by|seen by|dictated by|accompanied by|lives with|per))[ ]+(" + NAMES + r")",
+    r"(?i:\b(?:spoke (?:to|with)|called|name is|known as|signed by|seen by|dictated by|accompanied by|lives with|per))[ ]+("
+    + NAMES
+    + r")",
     r"(" + NAMES + r")(?=,?[ ]+(?:MD|M\.D\.|DO|RN|NP|PA-C|PA|LPN|PhD|DDS|PharmD|LCSW|MSW|FNP|CRNA)\b)",
-    r"(" + NAMES + r")(?=[ ]+\((?:his|her|their|the)?[ ]?(?:husband|wife|son|daughter|mother|father|brother|sister|spouse|partner))",
+    r"("
+    + NAMES
+    + r")(?=[ ]+\((?:his|her|their|the)?[ ]?(?:husband|wife|son|daughter|mother|father|brother|sister|spouse|partner))",
 )
 
 COMPILED = [(name, kind, re.compile(expression)) for name, (kind, expression) in PATTERNS.items()]

@@ -140,7 +140,7 @@ def _by_model(analyzer: Any, text: str, artifacts: Any) -> Iterable[Found]:
 
 
 def _duration(part: str) -> bool:
-    return part.split()[-1].lower().rstrip("s.,") in ("day", "week", "month", "year", "hour", "minute")
+    return part.rsplit(maxsplit=1)[-1].lower().rstrip("s.,") in ("day", "week", "month", "year", "hour", "minute")
 
 
 def _by_shape(text: str) -> Iterable[Found]:

@@ -20,8 +20,16 @@ OTHER = RSAKey.generate_key(2048, {"kid": "two", "use": "sig", "alg": "RS256"})
 
 def claims(**changed: Any) -> dict[str, Any]:
     given = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "entity-1", "exp": NOW + 600, "iat": NOW, "username": "dana",
-        "kind": "person", "roles": ["data-scientist"], "projects": ["readmission"], "training_until": "1830000000",
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "entity-1",
+        "exp": NOW + 600,
+        "iat": NOW,
+        "username": "dana",
+        "kind": "person",
+        "roles": ["data-scientist"],
+        "projects": ["readmission"],
+        "training_until": "1830000000",
         "mfa": "true",
     }
     return {name: value for name, value in (given | changed).items() if value is not None}
@@ -43,9 +51,7 @@ class Issuer:
 
 
 def verifier(issuer: Issuer | None = None, now: float = NOW) -> TokenVerifier:
-    return TokenVerifier(
-        issuer=ISSUER, audience=AUDIENCE, fetch_keys=issuer or Issuer(KEY), clock=lambda: now
-    )
+    return TokenVerifier(issuer=ISSUER, audience=AUDIENCE, fetch_keys=issuer or Issuer(KEY), clock=lambda: now)
 
 
 def test_a_good_token_gives_the_subject_it_describes() -> None:
@@ -57,8 +63,18 @@ def test_a_good_token_gives_the_subject_it_describes() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"exp": NOW - 31}, {"exp": None}, {"iss": "http://elsewhere"}, {"iss": None}, {"aud": "another"}, {"aud": None},
-        {"sub": None}, {"username": ""}, {"username": 7}, {"kind": "admin"}, {"kind": None}, {"nbf": NOW + 60},
+        {"exp": NOW - 31},
+        {"exp": None},
+        {"iss": "http://elsewhere"},
+        {"iss": None},
+        {"aud": "another"},
+        {"aud": None},
+        {"sub": None},
+        {"username": ""},
+        {"username": 7},
+        {"kind": "admin"},
+        {"kind": None},
+        {"nbf": NOW + 60},
     ],
 )
 def test_a_token_with_a_wrong_or_missing_claim_is_no_proof(changed: dict[str, Any]) -> None:

@@ -130,7 +130,10 @@ def _notes(
             pressure=f"{visit['systolic']}/{draw.randrange(60, 95)}",
         )  # fmt: skip
         yield {
-            "note_id": f"N{number:06d}", "patient_id": visit["patient_id"], "encounter_id": visit["encounter_id"], "text": text
+            "note_id": f"N{number:06d}",
+            "patient_id": visit["patient_id"],
+            "encounter_id": visit["encounter_id"],
+            "text": text,
         }
 
 

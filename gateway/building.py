@@ -1,0 +1,112 @@
+"""A snapshot's build, as the worker does it: live rows are read as a service under a Vault lease that ends with the build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from compliance.attestations import sign_statement
+from compliance.canonical import canonical_json, digest
+from compliance.entries import Actor
+from gateway.catalog import datasets, snapshots
+from gateway.catalog.projects import wrapped_key
+from gateway.composition import Services
+from gateway.errors import GatewayError
+from sandbox.errors import BuildFailed, SandboxError
+from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot
+from sandbox.sources import PostgresSource
+from sandbox.text import Scrubber
+
+BUILDER = Actor("snapshot-builder", "service")
+SECONDS_BETWEEN_REPORTS = 0.3
+
+
+def build(given: Services, name: str) -> str:
+    """The snapshot is built, refused or failed; returns its state. Safe to run again after a crash."""
+    with given.pool.connection() as connection:
+        wanted = snapshots.get(connection, name)
+        if wanted.state not in ("queued", "building"):
+            return wanted.state
+        snapshots.move(connection, name, "building", actor=BUILDER, now=given.clock())
+    try:
+        built, facts = _build(given, wanted)
+    except (SandboxError, GatewayError, psycopg.Error) as error:
+        return _not_built(given, name, error)
+    with given.pool.connection() as connection:
+        envelope = json.loads((given.snapshot_folder(built.digest) / MANIFEST).read_text("utf-8"))
+        snapshots.move(
+            connection, name, "built", actor=BUILDER, now=given.clock(), digest=built.digest, envelope=envelope, facts=facts
+        )
+    return "built"
+
+
+def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str, Any]]:
+    with given.pool.connection() as connection:
+        dataset = datasets.get(connection, wanted.dataset)
+        wrapped = wrapped_key(connection, wanted.project)
+    recipe = Recipe(
+        key=given.vault.unwrap_data_key(wrapped), wrapped_key=wrapped, project=wanted.project,
+        limits=Limits(**wanted.limits), scrubber=Scrubber(),
+    )  # fmt: skip
+    work = given.home.folder("staging") / f"build-{wanted.id}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    credential = given.vault.credential("snapshot-builder")
+    try:
+        address = make_conninfo(given.database("gateway_live", "live"), user=credential.username, password=credential.password)
+        with psycopg.connect(address) as live:
+            built = build_snapshot(
+                dataset.contract, PostgresSource(live, dataset.id), recipe, out=work / "snapshot",
+                holdout_out=work / "holdout", built_at=given.clock().isoformat(), progress=_reporter(given, wanted.id),
+            )  # fmt: skip
+        return built, _keep(given, built, work)
+    except OSError as error:
+        raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
+    finally:
+        given.vault.revoke_lease(credential.lease_id)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
+    """The signed manifest is beside the files, and both are where snapshots stand; the facts for the ledger."""
+    envelope = sign_statement(built.statement, given.signer)
+    (work / "snapshot" / MANIFEST).write_text(json.dumps(envelope), "utf-8")
+    target, held = given.snapshot_folder(built.digest), given.holdout_folder(built.digest)
+    if (work / "holdout").exists() and not held.exists():
+        (work / "holdout").rename(held)
+    if not target.exists():
+        (work / "snapshot").rename(target)
+    risk = built.statement.predicate["risk"]
+    return {
+        "k": risk["k"], "l": risk["l"], "suppressed_rows": dict(risk["suppressed_rows"]),
+        "envelope": digest(canonical_json(envelope)),
+    }  # fmt: skip
+
+
+def _not_built(given: Services, name: str, error: Exception) -> str:
+    """What the data or its contract does not allow is refused; what broke is failed."""
+    state: Any = "refused" if isinstance(error, SandboxError) and not isinstance(error, BuildFailed) else "failed"
+    code = getattr(error, "code", "database_unavailable")
+    detail = str(error) if isinstance(error, SandboxError | GatewayError) else "The live database did not answer."
+    with given.pool.connection() as connection:
+        snapshots.move(connection, name, state, actor=BUILDER, now=given.clock(), code=code, detail=detail)
+    return str(state)
+
+
+def _reporter(given: Services, name: str) -> Callable[[str, int, int], None]:
+    last: dict[str, Any] = {"at": 0.0, "step": ""}
+
+    def report(step: str, done: int, total: int) -> None:
+        if step == last["step"] and time.monotonic() - last["at"] < SECONDS_BETWEEN_REPORTS:
+            return
+        last.update(at=time.monotonic(), step=step)
+        with given.pool.connection() as connection:
+            snapshots.report_progress(connection, name, step=step, done=done, total=total)
+
+    return report

@@ -1,0 +1,118 @@
+"""A promotion's checks, as the worker runs them: each signed, stored with its ledger entry, and safe to run again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from compliance.attestations import Statement, Subject, sign_statement
+from compliance.entries import Actor
+from gateway.catalog import datasets, snapshots
+from gateway.composition import Services
+from gateway.errors import GatewayError
+from promotion import requests
+from promotion.checks import CHECKS, CheckContext, CheckResult, Finding
+from promotion.errors import PromotionError
+from promotion.model_contracts import load_model_contract
+from promotion.requests import Promotion
+from promotion.states import State
+from promotion.tracking import TrackedRun
+from sandbox.errors import SandboxError
+from sandbox.jail import run_isolated
+from sandbox.snapshots import verify_snapshot
+from sandbox.text import Scrubber
+
+CHECKER = Actor("promotion-checker", "service")
+FIRST = "artifact"
+PREDICATE_TYPE = "urn:sallyport:check:v1"
+
+
+def names() -> tuple[str, ...]:
+    """The checks in the order they run."""
+    return tuple(CHECKS)
+
+
+def begin(given: Services, promotion: str) -> None:
+    """The promotion is being checked."""
+    with given.pool.connection() as connection:
+        if requests.get(connection, promotion).state in (State.SUBMITTED, State.CHECKING):
+            requests.move(connection, promotion, State.CHECKING, actor=CHECKER, now=given.clock())
+
+
+def check(given: Services, promotion: str, name: str) -> str:
+    """The check's signed result stands with the promotion; its outcome. A check that breaks has failed."""
+    with given.pool.connection() as connection:
+        found = requests.get(connection, promotion)
+    started = time.monotonic()
+    work = given.home.folder("run") / "work" / f"{promotion}-{name}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        result = CHECKS[name](_context(given, found, work))
+    except Exception as error:
+        # The check looks at hostile bytes: whatever it raises, the model has not passed, and no message is repeated.
+        code = getattr(error, "code", type(error).__name__)
+        finding = Finding(f"{name}-1", "high", f"The check could not be completed ({code}).")
+        result = CheckResult(name, "failed", found.digest, finding.detail, (finding,))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    statement = Statement((Subject("model", found.digest),), PREDICATE_TYPE, result.as_json() | {"promotion": promotion})
+    envelope = sign_statement(statement, given.signer)
+    with given.pool.connection() as connection:
+        requests.store_check(
+            connection, found, result, envelope=envelope, seconds=time.monotonic() - started, actor=CHECKER, now=given.clock()
+        )
+    return result.outcome
+
+
+def finish(given: Services, promotion: str) -> str:
+    """The promotion awaits approval when every check passed, and is refused otherwise."""
+    with given.pool.connection() as connection:
+        found = requests.get(connection, promotion, lock=True)
+        if found.state is not State.CHECKING:
+            return str(found.state)
+        checks = requests.checks(connection, promotion)
+        good = len(checks) == len(CHECKS) and all(one["outcome"] == "passed" for one in checks)
+        to = State.AWAITING_APPROVAL if good else State.REFUSED
+        return str(requests.move(connection, promotion, to, actor=CHECKER, now=given.clock()).state)
+
+
+def warm_up() -> None:
+    """The slow libraries are loaded before the first promotion waits for them."""
+    import great_expectations  # noqa: F401
+    import onnx  # noqa: F401
+    import pandas  # noqa: F401
+
+
+def _context(given: Services, found: Promotion, work: Path) -> CheckContext:
+    contract = load_model_contract(found.contract)
+    run = _run(given, found)
+    inputs = run.inputs if run else ()
+    with given.pool.connection() as connection:
+        dataset = datasets.get(connection, contract.dataset)
+        known = {snapshot.digest for snapshot in snapshots.built(connection, found.project)}
+    verified = {}
+    for digest in inputs:
+        if digest in known:
+            folder = given.snapshot_folder(digest)
+            try:
+                verified[digest] = (folder, verify_snapshot(folder, given.public_keys()))
+            except SandboxError:
+                continue  # a changed snapshot is no snapshot: lineage says so
+    holdouts = {digest: given.holdout_folder(digest) for digest in verified if given.holdout_folder(digest).is_dir()}
+    scrubber = Scrubber(processes=1)
+    return CheckContext(
+        folder=given.store.folder(found.digest), digest=found.digest, contract=contract, project=found.project, run=run,
+        snapshots=verified, holdouts=holdouts, quality={table.name: table.quality for table in dataset.contract.tables},
+        run_isolated=run_isolated, find_personal_data=scrubber.labels, work=work,
+    )  # fmt: skip
+
+
+def _run(given: Services, found: Promotion) -> TrackedRun | None:
+    if not found.run_id:
+        return None
+    try:
+        return given.tracking(found.project).run(found.run_id)
+    except (PromotionError, GatewayError):
+        return None

@@ -1,0 +1,217 @@
+"""The composition root: everything the gateway, the worker and the model server stand on, wired from the settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
+
+from gateway.access.service import AccessService
+from gateway.catalog import datasets
+from gateway.embedded.home import Home
+from gateway.enforcement import Enforcer
+from gateway.errors import StackNotRunning
+from gateway.identity import TokenVerifier
+from gateway.jobs import Jobs
+from gateway.settings import Settings
+from gateway.vault import TransitSigner, Vault
+from policies.bundle import Bundle
+from policies.client import Engine, PolicyClient
+from promotion.store import ModelStore
+from promotion.tracking import Tracking
+from sandbox.contracts import Contract
+from sandbox.sources import FolderSource, load_into_postgres
+
+CONNECT_SECONDS = 5
+POOL_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The gateway's parts. Its secrets stay in `vault` and in the connections made with them."""
+
+    settings: Settings
+    vault: Vault
+    signer: TransitSigner
+    pool: ConnectionPool
+    policy: PolicyClient
+    enforcer: Enforcer
+    access: AccessService
+    store: ModelStore
+    jobs: Jobs
+    verifier: TokenVerifier
+    tracking_http: httpx.AsyncClient
+    passwords: Mapping[str, str]
+    clock: Callable[[], datetime]
+
+    @property
+    def home(self) -> Home:
+        return Home(self.settings.home)
+
+    @property
+    def settings_engine(self) -> str:
+        return self.policy.engine.name
+
+    @property
+    def staging(self) -> Path:
+        """Where what is uploaded stands until it is taken in."""
+        return self.home.folder("staging")
+
+    def snapshot_folder(self, digest: str) -> Path:
+        """The folder of the snapshot of that digest."""
+        return self.home.folder("snapshots") / digest.removeprefix("sha256:")
+
+    def holdout_folder(self, digest: str) -> Path:
+        """The rows held back from that snapshot; the live zone's, never served."""
+        return self.home.folder("holdouts") / digest.removeprefix("sha256:")
+
+    def public_keys(self) -> dict[str, str]:
+        """keyid -> PEM of the keys that sign evidence."""
+        return {self.signer.keyid: self.signer.public_key_pem()}
+
+    def load_live(self, folder: Path, contract: Contract) -> dict[str, int]:
+        """The live tables hold the rows of `folder`'s table files."""
+        with psycopg.connect(self.database("live_loader", "live")) as connection:
+            return load_into_postgres(contract, FolderSource(folder), connection)
+
+    def database(self, role: str, name: str) -> str:
+        """The address of a database for one of the gateway's own roles."""
+        return make_conninfo(
+            host=self.settings.postgres_host, port=self.settings.postgres_port, user=role, password=self.passwords[role],
+            dbname=name, connect_timeout=CONNECT_SECONDS,
+        )  # fmt: skip
+
+    def tracking(self, project: str) -> Tracking:
+        """The tracking server's workspace of a project."""
+        transport = httpx.HTTPTransport(uds=str(self.settings.mlflow_socket))
+        return Tracking(httpx.Client(transport=transport, base_url="http://localhost", timeout=60), project)
+
+    def health(self) -> dict[str, str]:
+        """part -> 'ok' or 'down'."""
+        return {
+            "database": _state(self._database_answers),
+            "vault": _state(self.vault.health),
+            "policy": _state(self.policy.engine.healthy),
+        }
+
+    def close(self) -> None:
+        self.pool.close()
+
+    def _database_answers(self) -> bool:
+        with self.pool.connection(timeout=2) as connection:
+            return bool(connection.execute("SELECT 1").fetchone())
+
+
+def compose(settings: Settings) -> Services:
+    """All parts, connected. Raises GatewayError when one of them does not answer."""
+    home = Home(settings.home)
+    vault = Vault.login(settings.vault_addr, **_approle(home))
+    passwords = vault.read_secret("sallyport/database")
+
+    def address(role: str, name: str) -> str:
+        return make_conninfo(
+            host=settings.postgres_host, port=settings.postgres_port, user=role, password=passwords[role], dbname=name,
+            connect_timeout=CONNECT_SECONDS,
+        )  # fmt: skip
+
+    pool = ConnectionPool(address("sallyport_app", "control"), min_size=1, max_size=POOL_SIZE, open=True, timeout=10)
+    policy = PolicyClient(_engine(settings))
+    enforcer = Enforcer(client=policy, pool=pool, datasets=_datasets(pool), clock=now)
+    return Services(
+        settings=settings, vault=vault, signer=vault.signer(), pool=pool, policy=policy, enforcer=enforcer,
+        access=AccessService(
+            pool=pool, live=lambda: _live(address("gateway_live", "live")), vault=vault, enforcer=enforcer, clock=now
+        ),
+        store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
+        verifier=verifier(settings),
+        tracking_http=httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(settings.mlflow_socket)), base_url="http://localhost", timeout=300
+        ),
+        passwords=passwords, clock=now,
+    )  # fmt: skip
+
+
+def verifier(settings: Settings) -> TokenVerifier:
+    """Checks tokens of the configured issuer."""
+
+    def keys() -> Any:
+        return httpx.get(settings.oidc_jwks_url, timeout=CONNECT_SECONDS, trust_env=False).raise_for_status().json()
+
+    return TokenVerifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, fetch_keys=keys)
+
+
+def jobs_url(conninfo: str) -> str:
+    """The control database as SQLAlchemy, and so DBOS, wants its address."""
+    from sqlalchemy import URL
+
+    parts = psycopg.conninfo.conninfo_to_dict(conninfo)
+    query = {"host": str(parts["host"]), "port": str(parts["port"])}
+    url = URL.create("postgresql+psycopg", str(parts["user"]), str(parts["password"]), database=str(parts["dbname"]), query=query)
+    return url.render_as_string(hide_password=False)
+
+
+def now() -> datetime:
+    """This machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def clear_staging(home: Home) -> None:
+    """Uploads that a killed process left are gone."""
+    for left in home.folder("staging").iterdir():
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _approle(home: Home) -> dict[str, str]:
+    try:
+        return dict(json.loads(home.secret("approle-sallyport-gateway").read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise StackNotRunning(f"There is no gateway identity in {home.root}; run `sallyport up`.") from error
+
+
+def _engine(settings: Settings) -> Engine:
+    bundle = Bundle.load()
+    if settings.opa_url:
+        from policies.server import ServerEngine
+
+        return ServerEngine(settings.opa_url, bundle)
+    from policies.embedded import EmbeddedEngine
+
+    return EmbeddedEngine(bundle)
+
+
+def _datasets(pool: ConnectionPool) -> Callable[[], Mapping[str, Any]]:
+    """`data.datasets`, read again only when a contract changed."""
+    cache: dict[str, Any] = {"stamp": None, "data": {}}
+
+    def current() -> Mapping[str, Any]:
+        with pool.connection() as connection:
+            stamp = connection.execute("SELECT array_agg(id || digest ORDER BY id) FROM catalog.datasets").fetchone()
+            if stamp != cache["stamp"]:
+                cache.update(stamp=stamp, data=datasets.policy_data(connection))
+        data: Mapping[str, Any] = cache["data"]
+        return data
+
+    return current
+
+
+def _live(conninfo: str) -> AbstractContextManager[Connection[Any]]:
+    return psycopg.connect(conninfo)
+
+
+def _state(check: Callable[[], bool]) -> str:
+    try:
+        return "ok" if check() else "down"
+    except Exception:
+        # Whatever a health check raises, the part is not well.
+        return "down"

@@ -1,0 +1,33 @@
+"""Long work, given to the worker through DBOS: durable, resumed after a crash, run once for each id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+QUEUE = "sallyport"
+SCHEMA = "dbos"
+BUILD_SNAPSHOT, CHECK_MODEL = "build_snapshot", "check_model"
+
+
+class Jobs:
+    """Enqueues work by name; the worker holds the code."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Any = None
+
+    def build_snapshot(self, snapshot: str) -> None:
+        """A worker builds the snapshot, now or as soon as one runs."""
+        self._enqueue(BUILD_SNAPSHOT, snapshot)
+
+    def check_model(self, promotion: str) -> None:
+        """A worker runs the promotion's checks, now or as soon as one runs."""
+        self._enqueue(CHECK_MODEL, promotion)
+
+    def _enqueue(self, workflow: str, argument: str) -> None:
+        if self._client is None:
+            from dbos import DBOSClient
+
+            self._client = DBOSClient(system_database_url=self._url, dbos_system_schema=SCHEMA)
+        options = {"workflow_name": workflow, "queue_name": QUEUE, "workflow_id": f"{workflow}-{argument}"}
+        self._client.enqueue(options, argument)

@@ -1,0 +1,115 @@
+"""The durable worker: builds snapshots and runs the checks of promotions as DBOS workflows.
+
+A workflow killed in the middle is resumed by the next worker; a step that finished is not repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import threading
+
+from dbos import DBOS, DBOSConfig, Queue
+
+from gateway import building, checking
+from gateway.composition import Services, clear_staging, compose, jobs_url
+from gateway.embedded.home import write_private
+from gateway.jobs import BUILD_SNAPSHOT, CHECK_MODEL, QUEUE, SCHEMA
+from gateway.settings import Settings
+
+POLL_SECONDS = 0.2
+RECONCILE_SECONDS = 5.0
+log = logging.getLogger("sallyport.worker")
+queue = Queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
+_services: Services | None = None
+
+
+def services() -> Services:
+    """The parts this worker was started with."""
+    assert _services is not None
+    return _services
+
+
+@DBOS.workflow(name=BUILD_SNAPSHOT)
+def build_snapshot(snapshot: str) -> str:
+    """The snapshot is built, refused or failed, and the ledger says which."""
+    return _build(snapshot)
+
+
+@DBOS.step(name="build")
+def _build(snapshot: str) -> str:
+    return building.build(services(), snapshot)
+
+
+@DBOS.workflow(name=CHECK_MODEL)
+def check_model(promotion: str) -> str:
+    """The promotion's checks have run, each a step of its own."""
+    _begin(promotion)
+    for name in checking.names():
+        if _check(promotion, name) == "failed" and name == checking.FIRST:
+            break  # nothing looks into bytes that may run code
+    return _finish(promotion)
+
+
+@DBOS.step(name="begin")
+def _begin(promotion: str) -> None:
+    checking.begin(services(), promotion)
+
+
+@DBOS.step(name="check")
+def _check(promotion: str, name: str) -> str:
+    return checking.check(services(), promotion, name)
+
+
+@DBOS.step(name="finish")
+def _finish(promotion: str) -> str:
+    return checking.finish(services(), promotion)
+
+
+def configuration(given: Services) -> DBOSConfig:
+    """DBOS on the control database, telling nobody anything."""
+    return {
+        "name": "sallyport",
+        "system_database_url": jobs_url(given.database("sallyport_app", "control")),
+        "dbos_system_schema": SCHEMA,
+        "application_version": "1",
+        "enable_otlp": False,
+        "log_level": "WARNING",
+    }
+
+
+def reconcile_until(stop: threading.Event, given: Services) -> None:
+    """Leases that ended or were orphaned are taken back every few seconds; a part that is down is tried again."""
+    while not stop.wait(RECONCILE_SECONDS):
+        try:
+            given.access.reconcile()
+        except Exception as error:
+            log.warning("reconciling failed: %s", type(error).__name__)
+
+
+def main() -> None:
+    """Works until it is told to stop."""
+    global _services  # noqa: PLW0603 - workflows are module functions; this is what they share
+    logging.basicConfig(level=logging.INFO)
+    given: Services = compose(Settings.load())
+    _services = given
+    shutil.rmtree(given.home.folder("run") / "work", ignore_errors=True)
+    clear_staging(given.home)
+    DBOS(config=configuration(given))
+    DBOS.launch()
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    warm = threading.Thread(target=checking.warm_up, daemon=True)
+    warm.start()
+    write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))
+    reconcile_until(stop, given)
+    DBOS.destroy(workflow_completion_timeout_sec=2)
+    given.close()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

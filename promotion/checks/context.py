@@ -1,0 +1,76 @@
+"""What a check is given, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from compliance.attestations import Statement
+from promotion.model_contracts import ModelContract
+from promotion.tracking import TrackedRun
+
+
+class Isolated(Protocol):
+    """How a process in the jail ended."""
+
+    @property
+    def exit_code(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """A model under check. `snapshots` are this project's verified snapshots by digest: folder and signed statement.
+
+    `holdouts` are the folders of persons held back, by snapshot digest; `quality` the dataset contract's rules by table;
+    `run_isolated` runs a command in the jail; `find_personal_data` gives the kinds of identifiers in a text.
+    """
+
+    folder: Path
+    digest: str
+    contract: ModelContract
+    project: str
+    run: TrackedRun | None
+    snapshots: Mapping[str, tuple[Path, Statement]]
+    holdouts: Mapping[str, Path]
+    quality: Mapping[str, Sequence[Mapping[str, Any]]]
+    run_isolated: Callable[..., Isolated]
+    find_personal_data: Callable[[str], set[str]]
+    work: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a check found; open until somebody closes it."""
+
+    id: str
+    severity: Literal["info", "low", "medium", "high", "critical"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The outcome of one check on the bytes of `digest`. `evidence` holds counts, digests and codes, never values."""
+
+    name: str
+    outcome: Literal["passed", "failed"]
+    digest: str
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    evidence: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Check = Callable[[CheckContext], CheckResult]
+
+
+def result(
+    context: CheckContext, name: str, problems: Sequence[str], good: str, evidence: Mapping[str, Any] | None = None
+) -> CheckResult:
+    """Passed when there is no problem; each problem is a finding of high severity."""
+    findings = tuple(Finding(f"{name}-{number}", "high", problem) for number, problem in enumerate(problems, 1))
+    outcome: Literal["passed", "failed"] = "failed" if problems else "passed"
+    return CheckResult(name, outcome, context.digest, " ".join(problems) or good, findings, evidence or {})

@@ -1,0 +1,121 @@
+"""Deployment: policy is asked again, the statement is signed, the store points at exactly the approved bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from compliance.attestations import Signer, Statement, Subject, sign_statement
+from compliance.canonical import canonical_json, digest
+from compliance.entries import Actor
+from policies.decisions import Decision
+from promotion import requests
+from promotion.approvals import Decide, question
+from promotion.errors import DeploymentRefused, NotDeployed, Tampered, WrongState
+from promotion.requests import Promotion
+from promotion.states import State
+from promotion.store import PREDICATE_TYPE, ModelStore
+from promotion.tree import tree_digest
+
+
+def deploy(
+    connection: Connection[Any], promotion: str, *, store: ModelStore, by: Actor, subject: Mapping[str, Any], signer: Signer,
+    decide: Decide, now: datetime,
+) -> tuple[Promotion, dict[str, Any]]:  # fmt: skip
+    """The promotion is deployed in the database; the envelope is to be given to the store once this is committed.
+
+    Raises DeploymentRefused when policy denies, Tampered when the store's bytes are not the approved ones.
+    """
+    found = requests.get(connection, promotion, lock=True)
+    if State.DEPLOYED not in _next(found):
+        raise WrongState(f"A promotion that is {found.state} cannot be deployed.")
+    decision = decide(question(connection, found, subject, now))
+    if not decision.allow:
+        raise DeploymentRefused("Policy does not allow this deployment.", decision.reasons, decision.decision_id)
+    folder = store.folder(found.digest)
+    if not folder.is_dir() or tree_digest(folder) != found.digest:
+        raise Tampered("The bytes in the store are not those that were approved.")
+    envelope = sign_statement(_statement(connection, found, decision, by, now), signer)
+    _supersede(connection, found, by, now)
+    connection.execute(
+        "INSERT INTO promotion.deployments (project, name, request, digest, deployed_by, deployed_at, decision_id, envelope)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (found.project, found.name, found.id, found.digest, by.id, now, decision.decision_id, Jsonb(envelope)),
+    )
+    refs = {"decision_id": decision.decision_id}
+    detail = {"envelope": digest(canonical_json(envelope)), "version": found.version}
+    moved = requests.move(connection, promotion, State.DEPLOYED, actor=by, now=now, refs=refs, detail=detail)
+    return moved, envelope
+
+
+def earlier(connection: Connection[Any], project: str, name: str, wanted: str) -> str:
+    """The promotion by which the digest `wanted` was deployed before. Raises NotDeployed."""
+    row = connection.execute(
+        "SELECT request FROM promotion.deployments WHERE project = %s AND name = %s AND digest = %s ORDER BY id DESC LIMIT 1",
+        (project, name, wanted),
+    ).fetchone()
+    if row is None:
+        raise NotDeployed("That digest was never deployed under this name.")
+    return str(row[0])
+
+
+def history(connection: Connection[Any], project: str, name: str) -> list[dict[str, Any]]:
+    """What was in production under that name, newest first."""
+    rows = connection.execute(
+        "SELECT digest, deployed_by, deployed_at, request FROM promotion.deployments WHERE project = %s AND name = %s"
+        " ORDER BY id DESC",
+        (project, name),
+    ).fetchall()
+    return [{"digest": d, "deployed_by": by, "deployed_at": at.isoformat(), "promotion": r} for d, by, at, r in rows]
+
+
+def current(connection: Connection[Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(project, name, envelope) of what the database says is in production, for the store to agree with."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (project, name) project, name, envelope FROM promotion.deployments ORDER BY project, name, id DESC"
+    ).fetchall()
+    return [(project, name, envelope) for project, name, envelope in rows]
+
+
+def _next(promotion: Promotion) -> tuple[State, ...]:
+    from promotion.states import TRANSITIONS
+
+    return TRANSITIONS[promotion.state]
+
+
+def _supersede(connection: Connection[Any], promotion: Promotion, by: Actor, now: datetime) -> None:
+    rows = connection.execute(
+        "SELECT id FROM promotion.requests WHERE project = %s AND name = %s AND state = %s FOR UPDATE",
+        (promotion.project, promotion.name, State.DEPLOYED),
+    ).fetchall()
+    for (other,) in rows:
+        requests.move(connection, other, State.SUPERSEDED, actor=by, now=now, refs={"by": promotion.id})
+
+
+def _statement(connection: Connection[Any], promotion: Promotion, decision: Decision, by: Actor, now: datetime) -> Statement:
+    rows = connection.execute(
+        "SELECT 'approval/' || by, envelope FROM promotion.approvals WHERE request = %s UNION ALL"
+        " SELECT 'check/' || name, envelope FROM promotion.checks WHERE request = %s ORDER BY 1",
+        (promotion.id, promotion.id),
+    ).fetchall()
+    subjects = (
+        Subject("model", promotion.digest),
+        Subject("contract", promotion.contract_digest),
+        *(Subject(name, digest(canonical_json(envelope))) for name, envelope in rows),
+        Subject("policies", decision.policy_digest),
+    )
+    predicate = {
+        "model": f"{promotion.project}/{promotion.name}",
+        "version": promotion.version,
+        "promotion": promotion.id,
+        "run_id": promotion.run_id or "",
+        "contract": promotion.contract,
+        "deployed_by": by.id,
+        "deployed_at": int(now.timestamp()),
+        "decision_id": decision.decision_id,
+    }
+    return Statement(subjects, PREDICATE_TYPE, predicate)

@@ -1,0 +1,63 @@
+"""What can go wrong on a model's way into production."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PromotionError(Exception):
+    """A model could not be promoted or served."""
+
+    code: ClassVar[str] = "promotion_error"
+
+
+class InvalidModelContract(PromotionError):
+    """The model contract cannot be used."""
+
+    code: ClassVar[str] = "invalid_model_contract"
+
+
+class InvalidModelTree(PromotionError):
+    """The model's folder holds something other than plain files."""
+
+    code: ClassVar[str] = "invalid_model_tree"
+
+
+class PromotionNotFound(PromotionError):
+    """There is no such promotion."""
+
+    code: ClassVar[str] = "promotion_not_found"
+
+
+class WrongState(PromotionError):
+    """The promotion is not in a state from which this step is possible."""
+
+    code: ClassVar[str] = "wrong_state"
+
+
+class ApprovalRefused(PromotionError):
+    """Policy does not take this approval."""
+
+    code: ClassVar[str] = "approval_refused"
+
+    def __init__(self, message: str, reasons: tuple[str, ...], decision_id: str) -> None:
+        super().__init__(message)
+        self.reasons, self.decision_id = reasons, decision_id
+
+
+class DeploymentRefused(ApprovalRefused):
+    """Policy does not allow the deployment."""
+
+    code: ClassVar[str] = "deployment_refused"
+
+
+class NotDeployed(PromotionError):
+    """No model of that name is deployed."""
+
+    code: ClassVar[str] = "model_not_found"
+
+
+class Tampered(PromotionError):
+    """The bytes or their signature are not those that were approved; they are not used."""
+
+    code: ClassVar[str] = "tampered"

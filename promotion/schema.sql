@@ -1,0 +1,79 @@
+-- Door 3. Every change of state here has its ledger entry, written in the same transaction.
+CREATE SCHEMA IF NOT EXISTS promotion;
+
+CREATE TABLE IF NOT EXISTS promotion.requests (
+    id              text PRIMARY KEY,
+    project         text NOT NULL,
+    name            text NOT NULL,
+    version         int NOT NULL,
+    digest          text NOT NULL,
+    tier            text NOT NULL,
+    author          text NOT NULL,
+    run_id          text,
+    contract        text NOT NULL,
+    contract_digest text NOT NULL,
+    state           text NOT NULL,
+    submitted_at    timestamptz NOT NULL,
+    changed_at      timestamptz NOT NULL,
+    UNIQUE (project, name, version)
+);
+
+CREATE TABLE IF NOT EXISTS promotion.checks (
+    request  text NOT NULL REFERENCES promotion.requests,
+    name     text NOT NULL,
+    outcome  text NOT NULL,
+    digest   text NOT NULL,
+    summary  text NOT NULL,
+    seconds  double precision NOT NULL,
+    envelope jsonb NOT NULL,
+    PRIMARY KEY (request, name, digest)
+);
+
+CREATE TABLE IF NOT EXISTS promotion.findings (
+    request  text NOT NULL REFERENCES promotion.requests,
+    id       text NOT NULL,
+    severity text NOT NULL,
+    detail   text NOT NULL,
+    open     boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (request, id)
+);
+
+CREATE TABLE IF NOT EXISTS promotion.approvals (
+    request  text NOT NULL REFERENCES promotion.requests,
+    by       text NOT NULL,
+    role     text NOT NULL,
+    digest   text NOT NULL,
+    at       timestamptz NOT NULL,
+    meaning  text NOT NULL,
+    envelope jsonb NOT NULL,
+    PRIMARY KEY (request, by)
+);
+
+CREATE TABLE IF NOT EXISTS promotion.deployments (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project     text NOT NULL,
+    name        text NOT NULL,
+    request     text NOT NULL REFERENCES promotion.requests,
+    digest      text NOT NULL,
+    deployed_by text NOT NULL,
+    deployed_at timestamptz NOT NULL,
+    decision_id text NOT NULL,
+    envelope    jsonb NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS promotion.predictions (
+    id          uuid PRIMARY KEY,
+    project     text NOT NULL,
+    name        text NOT NULL,
+    digest      text NOT NULL,
+    caller      text NOT NULL,
+    at          timestamptz NOT NULL,
+    rows        int NOT NULL,
+    input_hash  text NOT NULL,
+    output      jsonb NOT NULL,
+    latency_ms  double precision NOT NULL
+);
+
+GRANT USAGE ON SCHEMA promotion TO sallyport_app;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;

@@ -1,0 +1,100 @@
+"""The model store: read-only folders named by the digest of their bytes, and signed statements of what is deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from compliance.attestations import Statement, verify_envelope
+from compliance.errors import UntrustedAttestation
+from promotion.errors import NotDeployed, Tampered
+from promotion.tree import tree_digest
+
+PREDICATE_TYPE = "urn:sallyport:deployment:v1"
+
+
+class ModelStore:
+    """A content-addressed store in a folder of any mounted file system."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, folder: Path) -> str:
+        """The bytes of `folder` are in the store, read-only and synced; their digest. Putting them again changes nothing."""
+        digest = tree_digest(folder)
+        target = self.folder(digest)
+        if target.exists():
+            return digest
+        partial = self._root / "partial" / uuid4().hex
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, partial, symlinks=True)
+        if tree_digest(partial) != digest:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise Tampered("The model changed while it was copied.")
+        for path in partial.rglob("*"):
+            if path.is_file():
+                path.chmod(0o444)
+                _sync(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.rename(target)
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)  # somebody else put the same bytes first
+        return digest
+
+    def folder(self, digest: str) -> Path:
+        """Where the bytes of `digest` stand, or would."""
+        return self._root / "sha256" / digest.removeprefix("sha256:")
+
+    def deploy(self, project: str, name: str, envelope: Mapping[str, Any]) -> None:
+        """The signed statement says what is in production under that name from now on."""
+        path = self._statement_file(project, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{uuid4().hex}.partial")
+        partial.write_text(json.dumps(envelope), "utf-8")
+        _sync(partial)
+        partial.replace(path)
+
+    def deployed(self) -> list[tuple[str, str]]:
+        """(project, name) of everything in production."""
+        return sorted((p.parent.name, p.name.removesuffix(".dsse.json")) for p in self._root.glob("deployments/*/*.dsse.json"))
+
+    def stamp(self, project: str, name: str) -> float | None:
+        """Changes whenever another statement is deployed under that name; None when nothing is."""
+        try:
+            return self._statement_file(project, name).stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def open_verified(self, project: str, name: str, public_keys: Mapping[str, str]) -> tuple[Path, Statement]:
+        """The folder of the deployed model, whose statement is signed and whose bytes are the signed ones.
+
+        Raises NotDeployed, or Tampered when signature, name or bytes are not right: then nothing is served.
+        """
+        try:
+            envelope = json.loads(self._statement_file(project, name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise NotDeployed(f"No model {project}/{name} is deployed.") from error
+        try:
+            statement = verify_envelope(envelope, public_keys)
+        except UntrustedAttestation as error:
+            raise Tampered("The deployment's signature does not verify.") from error
+        digest = next((subject.digest for subject in statement.subjects if subject.name == "model"), "")
+        right = statement.predicate_type == PREDICATE_TYPE and statement.predicate.get("model") == f"{project}/{name}"
+        folder = self.folder(digest)
+        if not right or not folder.is_dir() or tree_digest(folder) != digest:
+            raise Tampered("The deployed bytes are not those that were approved.")
+        return folder, statement
+
+    def _statement_file(self, project: str, name: str) -> Path:
+        return self._root / "deployments" / project / f"{name}.dsse.json"
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
