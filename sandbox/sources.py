@@ -127,7 +127,7 @@ def load_into_postgres(contract: Contract, source: Source, connection: Connectio
 
 def _create(connection: Connection[Any], schema: str, table: Table) -> None:
     columns = [
-        sql.SQL("{} {}").format(sql.Identifier(column.name.lower()), sql.SQL(POSTGRES_TYPES[column.logical_type]))  # type: ignore[arg-type]
+        sql.SQL("{} {}").format(sql.Identifier(column.name.lower()), sql.SQL(POSTGRES_TYPES[column.logical_type]))
         for column in table.columns
     ]
     if keys := [sql.Identifier(column.name.lower()) for column in table.columns if column.primary_key]:

@@ -101,10 +101,11 @@ def _analyzer(model: str) -> Any:
         configuration = NerModelConfiguration(labels_to_ignore=list(IGNORED))
         engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": model}], ner_model_configuration=configuration)
         engine.load()
+        nlp: Any = (engine.nlp or {})["en"]
         for unused in ("tagger", "parser", "attribute_ruler", "lemmatizer"):
-            if unused in engine.nlp["en"].pipe_names:
-                engine.nlp["en"].remove_pipe(unused)
-        engine.nlp["en"].max_length = 10_000_000
+            if unused in nlp.pipe_names:
+                nlp.remove_pipe(unused)
+        nlp.max_length = 10_000_000
         registry = RecognizerRegistry(recognizers=[SpacyRecognizer(supported_entities=list(ENTITIES))])
         _analyzers[model] = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
     return _analyzers[model]

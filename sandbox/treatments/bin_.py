@@ -26,4 +26,5 @@ def treat(column: pl.Series, options: Mapping[str, Any], keyed: Keyed) -> pl.Ser
     if "lowest" in options or "highest" in options:
         numbers = numbers.clip(options.get("lowest"), options.get("highest"))
     width = options.get("width", 1)
-    return (numbers // width) * width
+    binned: pl.Series = (numbers // width) * width
+    return binned
