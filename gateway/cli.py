@@ -6,9 +6,21 @@ from importlib import import_module
 
 import click
 
-# name -> (module, help); the module offers `command`, a click.Command. Only commands that work fully stand here.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "decide": ("gateway.commands.decide", "what policy answers to a question in a file"),
+# name -> (module, attribute, help). Only commands that work fully stand here.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("gateway.commands.demo", "command", "the main job, all doors, on the embedded stack"),
+    "up": ("gateway.commands.stack", "up", "start the embedded stack and the gateway"),
+    "down": ("gateway.commands.stack", "down", "stop them; their state is kept"),
+    "status": ("gateway.commands.stack", "status", "what runs, and who can log in"),
+    "doctor": ("gateway.commands.doctor", "command", "what is installed, what is missing, what to do"),
+    "login": ("gateway.commands.stack", "login", "say who asks from now on"),
+    "dataset": ("gateway.commands.dataset", "command", "contracts, and live rows under them"),
+    "snapshot": ("gateway.commands.snapshot", "command", "de-identified snapshots"),
+    "run": ("gateway.commands.run", "command", "a script on a snapshot, isolated"),
+    "access": ("gateway.commands.access", "command", "live access: request, approve, lease, revoke"),
+    "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
+    "promote": ("gateway.commands.promote", "command", "a model's way into production"),
+    "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),
 }
 
 
@@ -21,16 +33,17 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if COMMANDS:
-            with formatter.section("Commands"):
-                formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sallyport")
 def cli() -> None:
     """Sallyport keeps the boundary between a de-identified sandbox and live regulated data."""
 

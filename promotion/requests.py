@@ -156,5 +156,8 @@ def _rows(connection: Connection[Any], query: Any, promotion: str) -> list[dict[
 
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Promotion]:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM promotion.requests {tail}", values).fetchall()  # type: ignore[arg-type]  # noqa: S608
-    return [Promotion(*row[:10], State(row[10]), row[11]) for row in rows]
+    query: Any = f"SELECT {COLUMNS} FROM promotion.requests {tail}"  # noqa: S608 - constants of this module
+    fields = COLUMNS.split(", ")
+    return [
+        Promotion(**dict(zip(fields, row, strict=True)) | {"state": State(row[10])}) for row in connection.execute(query, values)
+    ]

@@ -155,7 +155,7 @@ def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> 
 
 def _request(values: list[Any], approvals: tuple[Mapping[str, Any], ...]) -> AccessRequest:
     values[5] = tuple(values[5])
-    return AccessRequest(*values, approvals)
+    return AccessRequest(*values, approvals=approvals)
 
 
 def _approvals(connection: Connection[Any], request: str) -> tuple[Mapping[str, Any], ...]:

@@ -73,7 +73,7 @@ async def forward(project: str, path: str, request: Request) -> Response:
     call = given.tracking_http.build_request(
         request.method,
         f"/{path}",
-        params=httpx.QueryParams(request.query_params.multi_items()),
+        params=httpx.QueryParams(request.url.query),
         headers=_headers(request, project),
         content=request.stream(),
     )

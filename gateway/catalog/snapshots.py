@@ -141,7 +141,7 @@ def move(
             actor=actor,
             object=ObjectRef(type="snapshot", id=snapshot, digest=digest),
             project=before[0].project,
-            outcome="done" if state in ("building", "built") else state,
+            outcome=state if state == "refused" or state == "failed" else "done",  # noqa: PLR1714 - told apart by mypy
             reasons=(code,) if code else (),
             refs={"decision_id": before[0].decision_id, "dataset": before[0].dataset},
             detail=facts or {},

@@ -61,7 +61,7 @@ def _personal(context: CheckContext, file: Path, text: str) -> set[str]:
 
 
 def _secrets(text: str) -> set[str]:
-    from detect_secrets import SecretsCollection
+    from detect_secrets.core.secrets_collection import SecretsCollection
     from detect_secrets.settings import transient_settings
 
     plugins = ["AWSKeyDetector", "PrivateKeyDetector", "BasicAuthDetector", "GitHubTokenDetector", "JwtTokenDetector",

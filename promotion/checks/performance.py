@@ -22,8 +22,10 @@ def run(context: CheckContext) -> CheckResult:
     if not used:
         return result(context, "performance", ["No rows were held back from the training snapshot."], "")
     measured = _score(context, context.holdouts[used[0]])
-    if "error" in measured or measured.get("rows", 0) < FEWEST_ROWS:
-        return result(context, "performance", [measured.get("error") or "Too few rows were held back."], "")
+    if measured is None:
+        return result(context, "performance", ["The model could not be scored on the held-back rows."], "")
+    if measured["rows"] < FEWEST_ROWS:
+        return result(context, "performance", ["Too few rows were held back."], "")
     problems = [
         f"{metric.name} is {measured[metric.name]:.3f}, under the contract's {metric.at_least:.3f}."
         for metric in context.contract.metrics
@@ -33,8 +35,8 @@ def run(context: CheckContext) -> CheckResult:
     return result(context, "performance", problems, f"{good} on {measured['rows']:,} held-back rows.", measured)
 
 
-def _score(context: CheckContext, holdout: Path) -> dict[str, float]:
-    """Aggregate metrics, or an error in a sentence; nothing else the model wrote is looked at."""
+def _score(context: CheckContext, holdout: Path) -> dict[str, float] | None:
+    """Aggregate metrics, or None when there are none; nothing else the model wrote is looked at."""
     work = context.work / "performance"
     work.mkdir(parents=True, exist_ok=True)
     (work / "contract.json").write_text(context.contract.model_dump_json(), "utf-8")
@@ -49,5 +51,5 @@ def _score(context: CheckContext, holdout: Path) -> dict[str, float]:
     except (OSError, ValueError):
         found = {}
     if ended.exit_code or not isinstance(found, dict):
-        return {"error": "The model could not be scored on the held-back rows."}  # type: ignore[dict-item]
+        return None
     return {name: float(found[name]) for name in ("rows", "roc_auc", "accuracy")}

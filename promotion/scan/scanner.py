@@ -106,7 +106,7 @@ def _format(name: str, file: Path) -> str | None:
         if check.looks_like(base, head):
             if problem := check.problem(file, head):
                 raise Refused(*problem)
-            return check.NAME
+            return str(check.NAME)
     if problem := companions.problem(base, file):
         raise Refused(*problem)
     return None
