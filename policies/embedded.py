@@ -8,6 +8,7 @@ from typing import Any
 
 from policies.bundle import ENTRYPOINT, Bundle
 from policies.errors import EngineFailed, InvalidPolicies
+from policies.wire import decoded, encoded
 
 
 class EmbeddedEngine:
@@ -30,12 +31,12 @@ class EmbeddedEngine:
             try:
                 if self._datasets is None or (datasets is not self._datasets and datasets != self._datasets):
                     self._compile(datasets)
-                self._interpreter.set_input(input)
+                self._interpreter.set_input(encoded(input))
                 answer = self._interpreter.query_bundle_entrypoint(self._compiled, ENTRYPOINT)
-                if not answer.ok() if callable(answer.ok) else not answer.ok:
+                if not answer.ok():
                     raise EngineFailed("The embedded engine gave no answer.")
-                return answer.results[0].expressions[0]
-            except (RegoError, ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
+                return decoded(answer.results[0].expressions[0])
+            except (RegoError, InvalidPolicies, ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
                 raise EngineFailed("The embedded engine gave no answer.") from error
 
     def healthy(self) -> bool:
@@ -48,8 +49,8 @@ class EmbeddedEngine:
         source = Interpreter()
         for name, text in self.bundle.modules.items():
             source.add_module(name, text)
-        source.add_data({**self.bundle.data, "datasets": dict(datasets)})
+        source.add_data({**self.bundle.data, "datasets": encoded(datasets)})
         compiled = source.build("data.sallyport.decision", [ENTRYPOINT])
-        if compiled is None:
+        if compiled is None or not compiled.ok():
             raise InvalidPolicies("The policies do not compile.")
         self._compiled, self._interpreter, self._datasets = compiled, Interpreter(), datasets

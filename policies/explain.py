@@ -15,8 +15,6 @@ METADATA = re.compile(r"^# METADATA\n((?:#[^\n]*\n)+)", re.MULTILINE)
 OF_THE_CLIENT = {
     "engine_unavailable": "The policy engine did not answer, so this is denied.",
     "invalid_answer": "The policy engine's answer was not one to trust, so this is denied.",
-    "unknown_action": "Policy knows no such action.",
-    "unknown_zone": "Policy knows no such zone.",
 }
 
 

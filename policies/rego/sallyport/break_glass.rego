@@ -5,6 +5,7 @@ package sallyport.break_glass
 
 import data.sallyport.dataset
 import data.sallyport.person
+import data.sallyport.values
 
 reasons := ((((role | person.training) | person.mfa) | dataset.reasons) | purpose) | justification
 
@@ -17,6 +18,7 @@ purpose contains "purpose_missing" if {
 
 purpose contains "purpose_not_permitted" if {
 	dataset.asked
+	dataset.purpose
 	dataset.purpose != data.purposes.break_glass
 }
 
@@ -28,14 +30,14 @@ purpose contains "purpose_not_permitted" if {
 justification contains "justification_missing" if not justified
 
 justified if {
-	trim_space(input.context.break_glass.justification) != ""
-	trim_space(input.context.break_glass.incident) != ""
+	trim(input.context.break_glass.justification, " ") != ""
+	trim(input.context.break_glass.incident, " ") != ""
 }
 
 obligations := {
 	"columns": dataset.treatments,
 	"row_filter": dataset.row_filter,
-	"ttl_seconds": min([dataset.asked.max_ttl, data.limits.break_glass_ttl_seconds]),
+	"ttl_seconds": values.least(dataset.asked.max_ttl, data.limits.break_glass_ttl_seconds),
 	"log_statements": true,
 	"review_within_seconds": data.limits.break_glass_review_seconds,
 }

@@ -7,10 +7,7 @@ import data.sallyport.person
 
 reasons contains "role_not_permitted" if not permitted
 
-permitted if {
-	person.is_person
-	person.holds_one_of(data.roles.build_snapshot)
-}
+permitted if person.holds_one_of(data.roles.build_snapshot)
 
 permitted if {
 	input.subject.type == "service"

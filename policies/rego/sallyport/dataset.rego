@@ -1,23 +1,58 @@
 # METADATA
 # title: Conditions on dataset, columns and purpose
-# description: Shared by every way of reading live data.
+# description: Shared by every way of reading live data. Of an unknown dataset neither columns nor purposes are judged.
 package sallyport.dataset
+
+import data.sallyport.values
 
 # METADATA
 # title: The dataset asked for
-# description: Its purposes, longest lease and column classes as its contract gives them; undefined when the contract lacks one.
+# description: As its contract gives it; undefined when the contract lacks what a decision needs.
 asked := found if {
 	found := data.datasets[input.resource.id]
-	is_array(found.purposes)
-	is_number(found.max_ttl)
+	values.list_of_texts(found.purposes)
+	values.whole(found.max_ttl)
+	found.max_ttl > 0
 	is_object(found.columns)
+	filters := object.get(found, "row_filters", {})
+	is_object(filters)
+	count([name | filter := filters[name]; not is_string(filter)]) == 0
 }
 
 columns := object.get(input.resource, "columns", [])
 
-known_columns := {name | some name in columns; data.treatments[asked.columns[name]]}
+default known := {}
 
-unknown_columns := {name | some name in columns; not name in known_columns}
+# Asked columns that the contract describes, and their classes.
+known := object.filter(asked.columns, columns)
+
+# METADATA
+# title: Treatments
+# description: What the views made for a lease do to each known column asked for, by its class.
+treatments := {name: data.treatments[class] | some name, class in known}
+
+classes := {class | class := known[_]}
+
+all_known if count(treatments) == count(columns)
+
+# A column asked for twice is one column.
+all_known if {
+	count(treatments) < count(columns)
+	count([name | some name in columns; not treatments[name]]) == 0
+}
+
+# METADATA
+# title: Every column asked for is among these
+# description: Judged whether the dataset knows the column or not. Comparing whole objects first spares a look-up for each column.
+covered_by(names) if {
+	all_known
+	count(object.remove(treatments, names)) == 0
+}
+
+covered_by(names) if {
+	not all_known
+	count([name | some name in columns; not name in names]) == 0
+}
 
 # METADATA
 # title: The dataset is known
@@ -33,7 +68,7 @@ reasons contains "unknown_dataset" if not asked
 #   sentence: At least one column asked for is not in the dataset's contract.
 reasons contains "unknown_column" if {
 	asked
-	count(unknown_columns) > 0
+	not all_known
 }
 
 # METADATA
@@ -69,11 +104,6 @@ purpose_reasons contains "purpose_not_permitted" if {
 
 purpose := input.context.purpose if input.context.purpose != ""
 
-classes := {class | some name in known_columns; class := asked.columns[name]}
+default row_filter := null
 
-# METADATA
-# title: Treatments
-# description: What the views made for a lease do to each column asked for, by its class.
-treatments := {name: data.treatments[asked.columns[name]] | some name in known_columns}
-
-row_filter := object.get(object.get(asked, "row_filters", {}), object.get(input.context, "purpose", ""), null)
+row_filter := asked.row_filters[purpose]

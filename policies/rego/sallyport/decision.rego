@@ -5,24 +5,25 @@ package sallyport
 
 # METADATA
 # title: The decision
-# description: Allow only when the shape is right, the action and zone are known, and no rule denies.
+# description: Allow only when the question can be judged and no rule denies. The first of these that fails is the only reason given.
 # entrypoint: true
 default decision := {"allow": false, "reasons": ["invalid_input"], "obligations": {}}
 
 decision := denied(["invalid_input"]) if {
-	not data.sallyport.shape.valid
+	not data.sallyport.shape.typed
 } else := denied(["unknown_action"]) if {
 	not known_action
-} else := denied(["invalid_input"]) if {
-	not right_resource
 } else := denied(["unknown_zone"]) if {
 	not known_zone
 } else := denied(["unknown_tier"]) if {
-	input.action == "promote"
-	not data.sallyport.promote.known_tier
+	not known_tier
+} else := denied(["invalid_input"]) if {
+	not data.sallyport.shape.complete
 } else := denied(sort([reason | some reason in reasons])) if {
 	count(reasons) > 0
-} else := {"allow": true, "reasons": [], "obligations": obligations}
+} else := {"allow": true, "reasons": [], "obligations": obligations} if {
+	count(reasons) == 0
+}
 
 denied(codes) := {"allow": false, "reasons": codes, "obligations": {}}
 
@@ -34,21 +35,25 @@ resource_types := {
 	"export": "audit",
 }
 
+# METADATA
+# title: The action is known
+# custom:
+#   reason: unknown_action
+#   sentence: Policy knows no such action.
 known_action if resource_types[input.action]
 
-right_resource if {
-	input.resource.type == resource_types[input.action]
-	author_given
-}
-
-# Whoever made it cannot be told from whoever approves it when the author is not named.
-author_given if not input.action in {"promote", "release"}
-
-author_given if input.resource.author != ""
-
+# METADATA
+# title: The zone is known
+# custom:
+#   reason: unknown_zone
+#   sentence: Policy knows no such zone.
 known_zone if input.action != "read"
 
 known_zone if input.resource.zone in {"live", "sandbox"}
+
+known_tier if input.action != "promote"
+
+known_tier if data.sallyport.promote.known_tier
 
 # METADATA
 # title: Why not

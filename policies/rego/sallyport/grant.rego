@@ -7,6 +7,8 @@ import data.sallyport.dataset
 
 given := input.context.grant
 
+approvals := object.get(given, "approvals", [])
+
 # METADATA
 # title: A grant is present
 # custom:
@@ -16,24 +18,26 @@ reasons contains "no_grant" if not given
 
 # METADATA
 # title: The grant is for this
+# description: A dataset or purpose that the question does not name is not compared; its own reason says that it is missing.
 # custom:
 #   reason: grant_mismatch
 #   sentence: The grant names another subject, dataset or purpose.
 reasons contains "grant_mismatch" if {
 	given
-	not matches
+	not given.subject == input.subject.id
 }
 
-matches if {
-	given.subject == input.subject.id
-	given.dataset == input.resource.id
-	purpose_matches
+reasons contains "grant_mismatch" if {
+	given
+	input.resource.id
+	not given.dataset == input.resource.id
 }
 
-purpose_matches if given.purpose == dataset.purpose
-
-# Without a purpose that part of the grant is not judged: purpose_missing says it already.
-purpose_matches if not dataset.purpose
+reasons contains "grant_mismatch" if {
+	given
+	dataset.purpose
+	not given.purpose == dataset.purpose
+}
 
 # METADATA
 # title: The grant covers the columns
@@ -42,8 +46,7 @@ purpose_matches if not dataset.purpose
 #   sentence: At least one column asked for is not covered.
 reasons contains "column_not_granted" if {
 	given
-	some name in dataset.columns
-	not name in object.get(given, "columns", [])
+	not dataset.covered_by(object.get(given, "columns", []))
 }
 
 # METADATA
@@ -78,15 +81,20 @@ reasons contains "grant_revoked" if {
 
 # METADATA
 # title: Enough others approved
+# description: At least one, and as many as the most demanding class among the columns asked for needs.
 # custom:
 #   reason: approvals_missing
 #   sentence: Approvals by enough other people in the required roles are missing.
 reasons contains "approvals_missing" if {
 	given
-	count(approvers(data.roles.approve_access)) < approvers_needed
+	count(approvers(data.roles.approve_access)) == 0
 }
 
-needed contains data.approvers_needed[class] if some class in dataset.classes
+reasons contains "approvals_missing" if {
+	given
+	some class in dataset.classes
+	count(approvers(data.roles.approve_access)) < data.approvers_needed[class]
+}
 
 # METADATA
 # title: A privacy officer approved a re-identification
@@ -95,7 +103,7 @@ needed contains data.approvers_needed[class] if some class in dataset.classes
 #   sentence: Re-identification needs the approval of a privacy officer.
 reasons contains "privacy_officer_missing" if {
 	given
-	input.context.purpose == data.purposes.re_identification
+	dataset.purpose == data.purposes.re_identification
 	count(approvers(data.roles.approve_re_identification)) == 0
 }
 
@@ -106,15 +114,13 @@ reasons contains "privacy_officer_missing" if {
 #   sentence: The subject or author is among the approvers; that approval counts for nothing.
 reasons contains "self_approval" if {
 	given
-	some approval in object.get(given, "approvals", [])
+	some approval in approvals
 	approval.by == input.subject.id
 }
 
 approvers(role) := {approval.by |
-	some approval in object.get(given, "approvals", [])
+	some approval in approvals
 	approval.role == role
 	approval.by != input.subject.id
 	approval.by != ""
 }
-
-approvers_needed := max({1} | needed)

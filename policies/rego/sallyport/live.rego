@@ -6,6 +6,7 @@ package sallyport.live
 import data.sallyport.dataset
 import data.sallyport.grant
 import data.sallyport.person
+import data.sallyport.values
 
 reasons := ((((role | person.training) | person.mfa) | person.membership) | dataset.reasons) | more
 
@@ -16,16 +17,18 @@ role contains "role_not_permitted" if not person.holds_one_of(data.roles.read_li
 obligations := {
 	"columns": columns,
 	"row_filter": dataset.row_filter,
-	"ttl_seconds": min([dataset.asked.max_ttl, grant.given.expires - input.context.now, data.limits.live_ttl_seconds]),
+	"ttl_seconds": values.least(values.least(dataset.asked.max_ttl, remaining), data.limits.live_ttl_seconds),
 	"log_statements": true,
 	"review_within_seconds": null,
 }
+
+remaining := grant.given.expires - input.context.now
 
 # METADATA
 # title: Columns in the clear for re-identification
 # description: With that purpose, which the dataset must permit and a privacy officer must have approved, direct identifiers are clear.
 columns := {name: re_identified(treatment) | some name, treatment in dataset.treatments} if {
-	input.context.purpose == data.purposes.re_identification
+	dataset.purpose == data.purposes.re_identification
 } else := dataset.treatments
 
 re_identified(treatment) := "clear" if treatment == data.treatments.direct

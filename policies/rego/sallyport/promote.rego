@@ -8,15 +8,20 @@ package sallyport.promote
 # custom:
 #   reason: unknown_tier
 #   sentence: The model's tier is not one that policy knows.
-known_tier if data.tiers[input.resource.tier]
+known_tier if {
+	is_array(tier.checks)
+	is_array(tier.approvals)
+}
 
 tier := data.tiers[input.resource.tier]
 
 digest := object.get(input.resource, "digest", "")
 
-approvals := object.get(input.resource, "approvals", [])
+checks := object.get(input.resource, "checks", [])
 
 reasons := (check_reasons | approval_reasons) | finding_reasons
+
+approval_reasons := data.sallyport.quorum.reasons
 
 # METADATA
 # title: Every required check was made
@@ -30,6 +35,7 @@ check_reasons contains "check_missing" if {
 
 # METADATA
 # title: Every required check passed
+# description: A check listed more than once has to be good each time.
 # custom:
 #   reason: check_failed
 #   sentence: A check that the tier requires did not pass.
@@ -39,7 +45,7 @@ check_reasons contains "check_failed" if {
 	not good(check)
 }
 
-made(name) := [check | some check in object.get(input.resource, "checks", []); check.name == name]
+made(name) := [check | some check in checks; check.name == name]
 
 good(check) if check.outcome == "passed"
 
@@ -56,51 +62,20 @@ good(check) if {
 check_reasons contains "digest_mismatch" if digest == ""
 
 check_reasons contains "digest_mismatch" if {
-	some check in object.get(input.resource, "checks", [])
+	some check in checks
 	not check.digest == digest
-}
-
-approval_reasons contains "digest_mismatch" if {
-	some approval in approvals
-	not approval.digest == digest
 }
 
 # METADATA
 # title: No grave finding is open
+# description: A finding is open unless it says it is not, and grave unless its severity is known to be harmless.
 # custom:
 #   reason: open_findings
-#   sentence: A finding that must be closed first is open.
+#   sentence: A finding that must be closed first is open, or it is not said which findings there are.
+finding_reasons contains "open_findings" if not is_array(input.resource.findings)
+
 finding_reasons contains "open_findings" if {
-	some finding in object.get(input.resource, "findings", [])
+	some finding in input.resource.findings
 	not finding.open == false
 	not finding.severity in data.promotion.harmless_severities
-}
-
-# Distinct people cover the roles when each group of roles has at least as many people (Hall's condition).
-approval_reasons contains "approvals_missing" if {
-	some group in groups
-	count(people(group)) < count(group)
-}
-
-roles := {role | some role in tier.approvals}
-
-groups := {group | some a in roles; some b in roles; some c in roles; group := {a, b, c}}
-
-people(group) := {approval.by |
-	some approval in approvals
-	approval.role in group
-	counts(approval)
-}
-
-counts(approval) if {
-	approval.by != ""
-	approval.by != input.resource.author
-	approval.digest == digest
-	approval.at <= input.context.now
-	input.context.now - approval.at <= data.limits.approval_max_age_seconds
-}
-
-approval_reasons contains "self_approval" if {
-	some approval in approvals
-	approval.by == input.resource.author
 }

@@ -12,6 +12,7 @@ reasons contains "approvals_missing" if count(reviewers) < data.promotion.output
 reviewers contains vote.by if {
 	some vote in votes
 	vote.role == data.roles.check_output
+	vote.digest != ""
 	vote.digest == digest
 	vote.by != ""
 	vote.by != input.resource.author
@@ -29,7 +30,9 @@ reasons contains "digest_mismatch" if {
 	not vote.digest == digest
 }
 
+reasons contains "open_findings" if not is_array(input.resource.findings)
+
 reasons contains "open_findings" if {
-	some finding in object.get(input.resource, "findings", [])
+	some finding in input.resource.findings
 	not finding.open == false
 }

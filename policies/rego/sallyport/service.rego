@@ -33,22 +33,22 @@ promotion_reasons contains "not_deployed" if {
 #   sentence: The promotion names another service or dataset.
 promotion_reasons contains "promotion_mismatch" if {
 	given
-	not matches
+	not given.service == input.subject.id
 }
 
-matches if {
-	given.service == input.subject.id
-	given.dataset == input.resource.id
+promotion_reasons contains "promotion_mismatch" if {
+	given
+	input.resource.id
+	not given.dataset == input.resource.id
 }
 
 promotion_reasons contains "column_not_granted" if {
 	given
-	some name in dataset.columns
-	not name in object.get(given, "columns", [])
+	not dataset.covered_by(object.get(given, "columns", []))
 }
 
 obligations := {
-	"columns": {name: "clear" | some name in dataset.columns},
+	"columns": {name: "clear" | some name, _ in dataset.known},
 	"row_filter": null,
 	"ttl_seconds": data.limits.service_ttl_seconds,
 	"log_statements": true,

@@ -1,0 +1,52 @@
+# METADATA
+# title: Types of values
+# description: Each rule holds where the named fields that are present are of its type; a missing field is no matter here.
+package sallyport.values
+
+texts(fields, names) if count([name | some name in names; value := fields[name]; not is_string(value)]) == 0
+
+flags(fields, names) if count([name | some name in names; value := fields[name]; not is_boolean(value)]) == 0
+
+objects(fields, names) if count([name | some name in names; value := fields[name]; not is_object(value)]) == 0
+
+times(fields, names) if count([name | some name in names; value := fields[name]; not whole(value)]) == 0
+
+lists(fields, names) if count([name | some name in names; value := fields[name]; not list_of_texts(value)]) == 0
+
+# METADATA
+# title: Rows
+# description: Objects whose named texts are texts, whose `at` is a time and whose `open` is a flag.
+rows(fields, name, names) if {
+	found := object.get(fields, name, [])
+	is_array(found)
+	count([row | some row in found; not row_typed(row, names)]) == 0
+}
+
+row_typed(row, names) if {
+	is_object(row)
+	texts(row, names)
+	times(row, ["at"])
+	flags(row, ["open"])
+}
+
+list_of_texts(value) if {
+	is_array(value)
+	count([item | some item in value; not is_string(item)]) == 0
+}
+
+# METADATA
+# title: A whole number
+# description: Within the integers that every JSON reader keeps exactly (RFC 8259 section 6).
+whole(value) if {
+	is_number(value)
+	value <= 9007199254740991
+	value >= -9007199254740991
+	floor(value) == value
+}
+
+# METADATA
+# title: The smaller of two numbers
+# description: Instead of the built-in `min`, which the embedded engine gets wrong for numbers of different length.
+least(a, b) := a if a <= b
+
+least(a, b) := b if a > b

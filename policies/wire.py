@@ -1,0 +1,62 @@
+"""Values on their way into the embedded engine and back, so that nothing is changed on the way.
+
+The engine's C interface cuts texts at NUL, keeps the low 64 bits of a large integer and writes some characters unescaped. Only
+plain values go in: any other text becomes a plain one that stands for it alone, and comes back as it was. Policy compares texts
+and never looks into them (but for spaces), so no answer depends on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Beyond this many levels there is nothing a rule reads; the engine, which recurses, is given null instead.
+DEEPEST = 40
+LARGEST = 2**53 - 1  # RFC 8259 section 6; the rules take no larger number for whole either
+PLAIN = re.compile(r"(?!~)[A-Za-z0-9_ .,:;/@#=+*()<>!?%&|'~\[\]-]*", re.ASCII)
+MARK = "~"
+NOT_WHOLE = 0.5
+
+
+def encoded(value: Any, depth: int = 0) -> Any:
+    """`value` in plain texts and small numbers only. Raises TypeError for what is no JSON value."""
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) else MARK + value.encode("utf-8", "surrogatepass").hex()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return _number(value)
+    if depth == DEEPEST:
+        return None
+    if isinstance(value, Mapping):
+        return {encoded(_text(key)): encoded(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encoded(item, depth + 1) for item in value]
+    raise TypeError("Policy is asked about JSON values only.")
+
+
+def decoded(value: Any) -> Any:
+    """What `encoded` was given."""
+    if isinstance(value, str):
+        return bytes.fromhex(value[1:]).decode("utf-8", "surrogatepass") if value.startswith(MARK) else value
+    if isinstance(value, dict):
+        return {decoded(key): decoded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    return value
+
+
+def _text(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError("Policy is asked about JSON values only.")
+    return key
+
+
+def _number(value: float) -> float:
+    """A small whole number as it is, a larger one just beyond the largest that rules take, any other as one that is not whole."""
+    if value != value or (isinstance(value, float) and abs(value) <= LARGEST and not value.is_integer()):
+        return NOT_WHOLE
+    if abs(value) > LARGEST:
+        return LARGEST + 1 if value > 0 else -LARGEST - 1
+    return int(value)
