@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS ledger.entries (
     UNIQUE (source, source_seq)
 );
 CREATE INDEX IF NOT EXISTS entries_by_time ON ledger.entries (occurred_at);
+CREATE INDEX IF NOT EXISTS entries_by_recording ON ledger.entries USING brin (recorded_at);
 CREATE INDEX IF NOT EXISTS entries_by_object ON ledger.entries (object_type, object_id);
 CREATE INDEX IF NOT EXISTS entries_by_actor ON ledger.entries (actor);
 ALTER TABLE ledger.entries OWNER TO ledger_owner;

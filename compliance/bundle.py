@@ -1,0 +1,182 @@
+"""The evidence bundle: a period of the ledger with everything an auditor needs to check it alone, in one signed folder.
+
+The same period gives the same bytes: nothing in a bundle tells when or by whom it was made (the ledger does).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from compliance import verify
+from compliance.attestations import Signer, Statement, Subject, sign_statement
+from compliance.canonical import canonical_json, digest, digest_file
+from compliance.checkpoints import ORIGIN, note_text, sign_checkpoint, size_of
+from compliance.controls import ControlMatrix
+from compliance.entries import rfc3339
+from compliance.errors import ExportFailed
+from compliance.extent import Extent, find_extent, leaf_hashes
+from compliance.gathering import Attestation, Gathered, earlier_entries, gather
+from compliance.merkle import Tree
+from compliance.regulations import Profile, load_profile
+
+PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
+CLOCK = "the system clock of each machine that appended, in UTC; Sallyport does not discipline it"
+README = """This folder is evidence from Sallyport's ledger: what is in it is listed in manifest.json.
+
+Check it without us:  python verify.py .        (Python 3.11 and the package 'cryptography')
+Compare the fingerprint it prints with one you got from the organisation another way.
+
+entries.jsonl        the ledger's entries of the period, one JSON document a line, exactly the bytes that were hashed
+before.json, after.json  the entries next to the period, which show that nothing of it was left out
+checkpoint.txt       the signed size and root of the ledger (C2SP tlog-checkpoint); proof.json leads from the entries to it
+checkpoints.jsonl    checkpoints published earlier, each with its consistency proof (RFC 9162)
+completeness.json    what the bundle claims to hold
+attestations/        signed statements (in-toto, DSSE) the entries rest on: snapshots, checks, approvals, deployments
+controls/            what each clause of the regulation asks for, and the entries that show it
+reports/             tables made from the entries; keys.json: the public keys; manifest.dsse.json: the signature
+"""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who signs and signed: `signer` now; `attestations` keyid -> PEM; `witnesses` name -> PEM; the ledger's name `origin`."""
+
+    signer: Signer
+    attestations: Mapping[str, str] = field(default_factory=dict)
+    witnesses: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ORIGIN
+
+    def as_json(self) -> dict[str, Any]:
+        log = {"keyid": self.signer.keyid, "pem": self.signer.public_key_pem()}
+        attestations = {log["keyid"]: log["pem"], **self.attestations}
+        return {"origin": self.origin, "log": log, "attestations": attestations, "witnesses": dict(self.witnesses)}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A bundle that was made: its folder, its manifest's digest, its checkpoint, and what its own verifier says of it."""
+
+    path: Path
+    digest: str
+    entries: int
+    files: tuple[str, ...]
+    checkpoint: bytes
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "digest": self.digest, "entries": self.entries, "files": list(self.files), "ok": not self.problems,
+            "problems": list(self.problems), "checkpoint": self.checkpoint.decode(),
+        }  # fmt: skip
+
+
+def export_bundle(
+    connection: Connection[Any], *, signer: Signer | Keys, since: datetime, until: datetime, profile: str, out: Path,
+    attestations: Iterable[Attestation] = (), published: Iterable[bytes] = (), progress: Progress = lambda *_: None,
+) -> ExportResult:  # fmt: skip
+    """`out`, which did not exist, is the signed bundle of the entries recorded in [since, until), checked by its own verifier.
+
+    `published` are checkpoints published earlier; one that does not agree with the ledger now is in the bundle all the same,
+    where the verifier names it. Raises UnknownProfile, and ExportFailed when nothing could be written (nothing is left then).
+    """
+    if out.exists():
+        raise ExportFailed(f"{out} exists already.")
+    keys, earlier = signer if isinstance(signer, Keys) else Keys(signer), list(published)
+    matrix = ControlMatrix(load_profile(profile))
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700, parents=True)
+        extent = find_extent(connection, since, until, [size_of(note) for note in earlier])
+        period = (rfc3339(since), rfc3339(until))
+        gathered = gather(connection, extent, period, partial, attestations=attestations, matrix=matrix, progress=progress)
+        matrix.look_back(earlier_entries(connection, extent, matrix.partners))
+        matrix.write(partial / "controls")
+        progress("prove", 0, extent.size)
+        checkpoint = _prove(connection, extent, partial, keys, earlier)
+        _write(partial / verify.COMPLETENESS, _completeness(extent, gathered, period, matrix.profile))
+        files = _seal(partial, keys, gathered)
+        progress("verify", 0, len(files))
+        found = verify.verify_bundle(partial)
+        partial.rename(out)
+    except OSError as error:
+        raise ExportFailed(f"The bundle could not be written ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    problems = tuple(problem.sentence for problem in found.problems)
+    return ExportResult(out, digest_file(out / verify.MANIFEST), extent.entries, files, checkpoint, problems)
+
+
+def _prove(connection: Connection[Any], extent: Extent, folder: Path, keys: Keys, published: list[bytes]) -> bytes:
+    """The checkpoint, the proof that leads to it, and earlier checkpoints with theirs stand in `folder`."""
+    tree = Tree(extent.size, lambda first, end: leaf_hashes(connection, first, end))
+    text = note_text(keys.origin, extent.size, tree.root())
+    same = [note for note in published if note.startswith(text + b"\n")]
+    checkpoint = same[-1] if same else sign_checkpoint(extent.size, tree.root(), keys.signer, origin=keys.origin)
+    around = [node.hex() for node in tree.around(extent.proof_first, extent.proof_end)]
+    _write(
+        folder / verify.PROOF,
+        {"first": extent.proof_first, "end": extent.proof_end, "size": extent.size, "hashes": around},
+    )
+    (folder / verify.CHECKPOINT).write_bytes(checkpoint)
+    with (folder / verify.EARLIER).open("xb") as file:
+        for note in published:
+            size = size_of(note)
+            if note not in same and not extent.size < size <= extent.head:  # one beyond the head shows what was cut off
+                proof = [node.hex() for node in tree.consistency(size)] if 0 < size <= extent.size else []
+                file.write(canonical_json({"checkpoint": note.decode(), "consistency": proof}) + b"\n")
+    return checkpoint
+
+
+def _completeness(extent: Extent, gathered: Gathered, period: tuple[str, str], profile: Profile) -> dict[str, Any]:
+    """What the bundle claims to hold; the verifier finds each claim again in the entries."""
+    inside = {"first": extent.first, "last": extent.last, "entries": extent.entries} if extent.entries else None
+    return {
+        "period": {"since": period[0], "until": period[1], "by": "recorded_at, from since, before until"},
+        "profile": {"id": profile.id, "version": profile.version},
+        "range": inside,
+        "ledger_size": extent.size,
+        "reaches_the_end_of_the_ledger": extent.after is None,
+        "last_hash": gathered.last_hash,
+        "sources": gathered.sources,
+        "recorded": gathered.recorded,
+        "clock": CLOCK,
+        "clock_steps_back": gathered.clock_steps_back,
+        "outside_the_period": gathered.outside,
+        "report_rows": gathered.rows,
+        "events": gathered.events,
+    }
+
+
+def _seal(folder: Path, keys: Keys, gathered: Gathered) -> tuple[str, ...]:
+    """Keys, verifier and manifest stand in `folder`, and the manifest of all files is signed; their names."""
+    _write(folder / verify.KEYS, keys.as_json())
+    (folder / "verify.py").write_bytes((resources.files("compliance") / "verify.py").read_bytes())
+    (folder / "README.txt").write_text(README, "utf-8")
+    names = sorted(_files(folder))
+    subjects = tuple(Subject(name, digest_file(folder / name)) for name in names)
+    statement = Statement(subjects, PREDICATE_TYPE, {"format": 1, "origin": keys.origin, "last_hash": gathered.last_hash})
+    envelope = sign_statement(statement, keys.signer)
+    (folder / verify.MANIFEST).write_bytes(canonical_json(statement.as_json()))
+    (folder / verify.ENVELOPE).write_bytes(canonical_json(envelope))
+    return (*names, verify.MANIFEST, verify.ENVELOPE)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _write(path: Path, value: Any) -> str:
+    """`path` holds the canonical JSON of `value`; its digest."""
+    data = canonical_json(value)
+    path.write_bytes(data)
+    return digest(data)

@@ -1,0 +1,550 @@
+"""Whether an evidence bundle of Sallyport is whole and true, found offline: `python verify.py DIR [--json]`.
+
+This one file needs Python 3.11 and `cryptography`, and nothing of Sallyport, so that an auditor can read it whole.
+It reads DIR, changes nothing and asks nobody. A bundle may be hostile: whatever is in it, the answer is a list of sentences.
+
+What is proven: every file is one the signed manifest lists, byte for byte; every entry is the one whose hash the next entry
+holds, has its source's next number, and leads with all others to the root in the signed checkpoint (RFC 9162, C2SP
+tlog-checkpoint); earlier checkpoints agree with it; attestations (DSSE) are signed; the statement of completeness says what the
+entries say. The keys are the bundle's own unless you pin one: compare the fingerprint printed at the end with one you got
+another way (--fingerprint, --key), and give checkpoints you kept (--checkpoint).
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+MANIFEST, ENVELOPE, KEYS, CHECKPOINT = "manifest.json", "manifest.dsse.json", "keys.json", "checkpoint.txt"
+EARLIER, PROOF, COMPLETENESS = "checkpoints.jsonl", "proof.json", "completeness.json"
+ENTRIES, BEFORE, AFTER = "entries.jsonl", "before.json", "after.json"
+NEEDED = (KEYS, CHECKPOINT, EARLIER, PROOF, COMPLETENESS, ENTRIES)
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+FIRST_PREVIOUS = "sha256:" + "0" * 64
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+LONGEST_LINE, LARGEST_DOCUMENT, MOST_PROBLEMS = 1 << 20, 1 << 28, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: a stable code, where (file or entry), and a sentence for people."""
+
+    code: str
+    where: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found; `ok` only when there is no problem. `fingerprint` is the SHA-256 of the signing key (SPKI, DER)."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    entries: int
+    files: int
+    ledger_size: int
+    fingerprint: str | None
+    pinned: bool
+
+
+class Wrong(Exception):
+    """A part of the bundle cannot be read as what it should be; the message is a sentence."""
+
+
+def verify_bundle(folder: Path, *, fingerprint: str | None = None, checkpoints: tuple[bytes, ...] = ()) -> Verification:
+    """Everything wrong with the bundle in `folder`; `checkpoints` are signed notes that were kept elsewhere."""
+    return _Check(Path(folder), fingerprint, checkpoints).run()
+
+
+class _Check:
+    """One bundle, what is known of it so far, and what is wrong with it."""
+
+    def __init__(self, folder: Path, pin: str | None, kept: tuple[bytes, ...]) -> None:
+        self.folder, self.pin, self.kept = folder, pin, kept
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self.more = self.count = self.size = 0
+        self.files: set[str] = set()
+        self.keys: dict[str, Any] = {}
+        self.log: Ed25519PublicKey | None = None
+        self.fingerprint: str | None = None
+        self.root = b""
+        self.roots: dict[int, bytes] = {}
+        self.envelopes: dict[str, str] = {}
+
+    def run(self) -> Verification:
+        steps = (
+            ("folder", self.walk), (KEYS, self.read_keys), (CHECKPOINT, self.checkpoint), (ENTRIES, self.entries),
+            (EARLIER, self.earlier), ("attestations", self.attestations), (MANIFEST, self.manifest),
+        )  # fmt: skip
+        for where, step in steps:
+            try:
+                step()
+            except Wrong as wrong:
+                self.say("unreadable", where, str(wrong))
+            except Exception as error:  # a hostile bundle must never end the check
+                self.say("unreadable", where, f"{where} is not of the right form ({type(error).__name__}).")
+        pinned = self.pin is not None and self.pin == self.fingerprint
+        if self.more:
+            self.notes.append(f"{self.more} more problems are not listed.")
+        if self.fingerprint and not pinned:
+            self.notes.append(
+                f"The keys are the bundle's own, so this shows that nothing changed since the key {self.fingerprint} signed it."
+                " Compare that fingerprint with one you got another way, or pin it."
+            )
+        problems, notes = tuple(self.problems), tuple(self.notes)
+        return Verification(
+            not problems, problems, notes, self.count, len(self.files), self.size, self.fingerprint, pinned
+        )  # fmt: skip
+
+    def say(self, code: str, where: str, sentence: str) -> None:
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(code, printable(where), printable(sentence)))
+        else:
+            self.more += 1
+
+    def walk(self) -> None:
+        """Which regular files there are; anything else, and a folder with nothing in it, is wrong."""
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            raise Wrong("This is not a folder.")
+        waiting = [""]
+        while waiting:
+            below, empty = waiting.pop(), True
+            with os.scandir(self.folder / below) as found:
+                for item in found:
+                    empty, name, kind = False, below + item.name, item.stat(follow_symlinks=False).st_mode
+                    if stat.S_ISDIR(kind) and name.count("/") < 8:
+                        waiting.append(name + "/")
+                    elif stat.S_ISREG(kind):
+                        self.files.add(name)
+                    else:
+                        self.say("not_a_file", name, f"{name} is no regular file; a bundle holds nothing else.")
+            if empty:
+                self.say("folder_added", below or ".", f"The folder {below or '.'} is empty; a bundle has no such folder.")
+
+    def bytes_of(self, name: str) -> bytes:
+        if name not in self.files:
+            raise Wrong(f"{name} is missing.")
+        if (self.folder / name).stat().st_size > LARGEST_DOCUMENT:
+            raise Wrong(f"{name} is larger than such a file can be.")
+        return (self.folder / name).read_bytes()
+
+    def sha256(self, name: str) -> str:
+        with (self.folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def read_keys(self) -> None:
+        self.keys = json.loads(self.bytes_of(KEYS))
+        self.log = public_key(self.keys["log"]["pem"])
+        self.fingerprint = fingerprint_of(self.log)
+        if self.pin is not None and self.pin != self.fingerprint:
+            self.say("key_not_pinned", KEYS, f"The bundle's key is {self.fingerprint}, not the pinned {self.pin}.")
+
+    def manifest(self) -> None:
+        """The manifest is signed by the log's key, and the files are exactly those it lists, byte for byte."""
+        data = self.bytes_of(MANIFEST)
+        listed = {str(item["name"]): str(item["digest"]["sha256"]) for item in json.loads(data)["subject"]}
+        for name in sorted(listed):
+            if not NAME.fullmatch(name):
+                self.say("manifest_invalid", MANIFEST, f"The manifest lists the impossible name {name}.")
+            elif name not in self.files:
+                self.say("file_missing", name, f"{name} is missing from the bundle.")
+            elif self.sha256(name) != listed[name]:
+                self.say("file_changed", name, f"{name} was changed: its SHA-256 is not the one in the signed manifest.")
+        for name in sorted(self.files - set(listed) - {MANIFEST, ENVELOPE}):
+            self.say("file_added", name, f"{name} was added: the signed manifest does not list it.")
+        for name in sorted(set(NEEDED) - set(listed)):
+            self.say("manifest_invalid", MANIFEST, f"The manifest does not list {name}.")
+        envelope = json.loads(self.bytes_of(ENVELOPE))
+        keyid, signature = str(self.keys["log"]["keyid"]), str(envelope["signatures"][0]["sig"])
+        exact = {
+            "payload": base64.b64encode(data).decode(), "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"keyid": keyid, "sig": signature}],
+        }  # fmt: skip
+        if json.dumps(exact, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() != self.bytes_of(ENVELOPE):
+            self.say("manifest_unsigned", ENVELOPE, f"{ENVELOPE} is not the signed form of {MANIFEST} by the log's key.")
+        elif not signed(self.log, signature, pae(PAYLOAD_TYPE, data)):
+            self.say("manifest_unsigned", MANIFEST, f"The log's key did not sign these bytes of {MANIFEST}.")
+
+    def checkpoint(self) -> None:
+        self.size, self.root = self.note(self.bytes_of(CHECKPOINT), CHECKPOINT)
+
+    def note(self, note: bytes, where: str) -> tuple[int, bytes]:
+        """Size and root of a signed note; a signature of the log that is missing, or one of a witness that is wrong, is said."""
+        text, _, signatures = note.partition(b"\n\n")
+        origin, size, root, *_ = [*text.decode().split("\n"), "", "", ""]
+        hash_of_root = base64.b64decode(root, validate=True)
+        if not re.fullmatch(r"0|[1-9]\d{0,17}", size) or len(hash_of_root) != 32:
+            raise Wrong(f"{where} is not a checkpoint.")
+        good, text = False, text + b"\n"
+        for line in signatures.decode().splitlines():
+            dash, name, data, *_ = [*line.split(" "), "", ""]
+            raw = base64.b64decode(data, validate=True)
+            if dash == "\u2014" and name == origin == self.keys["origin"] and raw[:4] == note_key(name, 1, self.log):
+                good = good or signed(self.log, raw[4:], text)
+            elif dash == "\u2014" and name in self.keys.get("witnesses", {}):
+                key, seconds = public_key(self.keys["witnesses"][name]), int.from_bytes(raw[4:12], "big")
+                cosigned = b"cosignature/v1\ntime %d\n%b" % (seconds, text)
+                if raw[:4] != note_key(name, 4, key) or not signed(key, raw[12:], cosigned):
+                    self.say("witness_unsigned", where, f"The signature of the witness {name} is not over this checkpoint.")
+        if not good:
+            self.say("checkpoint_unsigned", where, f"The checkpoint of {size} entries in {where} is not signed by the log's key.")
+        return int(size), hash_of_root
+
+    def earlier(self) -> None:
+        """Checkpoints published before agree with this one, by their proofs; so do those the caller kept."""
+        known = {self.size: self.root}
+        for line in self.bytes_of(EARLIER).splitlines():
+            value = json.loads(line)
+            size, root = self.note(value["checkpoint"].encode(), EARLIER)
+            if size <= self.size and consistent(size, root, self.size, self.root, [*map(bytes.fromhex, value["consistency"])]):
+                known[size] = root
+            else:
+                self.rewritten(size, "published earlier", EARLIER)
+        for note in self.kept:
+            size, root = self.note(note, "the checkpoint you gave")
+            mine = self.roots.get(size, known.get(size))
+            if mine is None:
+                sentence = f"The bundle does not reach the size {size} of the checkpoint you gave, so they cannot be compared."
+                self.say("checkpoint_not_comparable", "the checkpoint you gave", sentence)
+            elif mine != root:
+                self.rewritten(size, "you gave", "the checkpoint you gave")
+
+    def rewritten(self, size: int, whose: str, where: str) -> None:
+        sentence = f"The checkpoint of {size} entries {whose} has another root: the ledger was rewritten after it, or forked."
+        self.say("history_rewritten", where, sentence)
+
+    def entries(self) -> None:
+        """The entries, with those on both sides of the period, are the ledger's and what the statement says of them is so."""
+        proof, stated = json.loads(self.bytes_of(PROOF)), json.loads(self.bytes_of(COMPLETENESS))
+        first, end, size = (int(proof[key]) for key in ("first", "end", "size"))
+        if size != self.size or not 0 <= first <= end <= size:
+            raise Wrong(f"{PROOF} is not for the checkpoint's {self.size} entries.")
+        hashes = iter([bytes.fromhex(item) for item in proof["hashes"]])
+        walk = _Walk(self, first, stated)
+        for low, high in perfect(0, first):
+            walk.tree.add(next(hashes, b""), high - low)
+        walk.run()
+        self.count, self.envelopes = walk.count, walk.envelopes
+        if walk.damaged:
+            return  # what is wrong is said already, and no root can come out of it
+        self.roots = walk.tree.roots
+        if walk.tree.size != end:
+            self.say("entry_missing", ENTRIES, f"Entries up to {end} should be here, but they end at entry {walk.tree.size}.")
+            return
+        for low, high in perfect(end, size):
+            walk.tree.add(next(hashes, b""), high - low)
+        if walk.tree.root() != self.root or next(hashes, None) is not None:
+            self.say("root_mismatch", PROOF, "The entries do not lead to the root in the checkpoint: they are not the ledger's.")
+        walk.compare()
+
+    def attestations(self) -> None:
+        """Every attestation is named after its bytes and signed, and none that an entry rests on is missing."""
+        trusted = {name: public_key(pem) for name, pem in self.keys["attestations"].items()}
+        seen = set()
+        for name in sorted(name for name in self.files if name.startswith("attestations/")):
+            data = self.bytes_of(name)
+            seen.add("sha256:" + hashlib.sha256(data).hexdigest())
+            if name != f"attestations/{hashlib.sha256(data).hexdigest()}.dsse.json":
+                self.say("attestation_changed", name, f"{name} was changed: it is not named after its bytes.")
+            try:
+                envelope = json.loads(data)
+                payload = pae(envelope["payloadType"], base64.b64decode(envelope["payload"], validate=True))
+                good = any(signed(trusted.get(one["keyid"]), one["sig"], payload) for one in envelope["signatures"])
+            except Exception:  # whatever hostile bytes do
+                good = False
+            if not good:
+                self.say("attestation_unsigned", name, f"{name} is not signed by a key of this bundle.")
+        for missing in self.envelopes.keys() - seen:
+            sentence = f"{self.envelopes[missing]} rests on the attestation {missing}, which was changed or is missing."
+            self.say("attestation_missing", self.envelopes[missing], sentence)
+
+
+class _Walk:
+    """One pass over the entries in order, each with the one after it at hand; memory stays flat."""
+
+    def __init__(self, check: _Check, first: int, stated: Any) -> None:
+        self.check, self.first, self.stated = check, first, stated
+        self.tree = CompactTree({note.split(b"\n")[1] for note in check.kept if b"\n" in note})
+        self.previous: str | None = None if first else FIRST_PREVIOUS
+        self.suspect: str | None = None  # the entry before, if its hash is not the one this entry holds
+        self.damaged, self.count, self.slack, self.outside = False, 0, 0, 0
+        self.sources: dict[str, list[int]] = {}
+        self.times: list[str] = []
+        self.steps_back: list[int] = []
+        self.envelopes: dict[str, str] = {}
+        self.since, self.until = str(stated["period"]["since"]), str(stated["period"]["until"])
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """(file, canonical bytes) of the entry before the period, those in it, and the one after it."""
+        if BEFORE in self.check.files:
+            yield BEFORE, self.check.bytes_of(BEFORE)
+        with (self.check.folder / ENTRIES).open("rb") as lines:
+            while line := lines.readline(LONGEST_LINE):
+                yield ENTRIES, line[:-1] if line.endswith(b"\n") else line + b" without its end"
+        if AFTER in self.check.files:
+            yield AFTER, self.check.bytes_of(AFTER)
+
+    def run(self) -> None:
+        held: tuple[str, bytes, dict[str, Any]] | None = None
+        for file, raw in self.items():
+            entry = parsed(raw)
+            if held:
+                self.one(*held, entry)
+            held = file, raw, entry
+        if held:
+            known = self.stated["last_hash"] == "sha256:" + hashlib.sha256(b"\x00" + held[1]).hexdigest()
+            seq = held[2]["seq"] if known else self.tree.size + 1
+            self.one(*held, {"seq": seq + 1, "prev": self.stated["last_hash"]})
+        if self.suspect:
+            self.changed(self.suspect, self.tree.size)
+
+    def one(self, file: str, raw: bytes, entry: dict[str, Any], following: dict[str, Any]) -> None:
+        """`entry` is the next one, unless lines are missing, added or moved; and its hash is the one `following` holds."""
+        expected, seq, after = self.tree.size + 1, entry.get("seq"), following.get("seq")
+        self.count += file == ENTRIES
+        if seq != expected and after != expected + 1 and isinstance(seq, int):
+            if seq < expected or after == expected:
+                what = "was added, or stands in the wrong place," if seq >= expected else "stands in the wrong place or twice,"
+                self.wrong("entry_misplaced", expected, f"{title(entry)} {what} where entry {expected} should be.")
+                return
+            self.wrong("entry_missing", expected, f"Entries are missing before {title(entry)}: from entry {expected} on.")
+            self.tree.size, self.previous, self.slack = seq - 1, str(entry.get("prev")), self.slack + seq - expected
+        expected, leaf = self.tree.size + 1, hashlib.sha256(b"\x00" + raw).digest()
+        mine = "sha256:" + leaf.hex()
+        intact = after != expected + 1 or following.get("prev") == mine
+        name = title(entry | {"seq": expected})
+        if seq != expected or not (intact or self.suspect is None):
+            self.changed(name, expected)
+            self.suspect = None
+        elif self.suspect:
+            self.changed(self.suspect, expected - 1)
+            self.suspect = None
+        elif not intact:
+            self.suspect = name
+        elif self.previous not in (None, entry.get("prev")):
+            self.wrong("chain_broken", expected, f"{name} does not hold the hash of entry {expected - 1}: one was changed.")
+        self.tree.add(leaf)
+        self.previous = mine if intact else str(following.get("prev"))
+        if file == ENTRIES:
+            self.look_at(entry, name)
+        elif self.since <= str(entry.get("recorded_at")) < self.until:
+            self.wrong("completeness_false", expected, f"{name} is of the period, but stands in {file} as if it were not.")
+
+    def look_at(self, entry: dict[str, Any], name: str) -> None:
+        """The entry's number of its source, its time, and the attestation it rests on."""
+        given, moment, seq = entry.get("source_seq"), str(entry.get("recorded_at")), self.tree.size
+        if type(given) is not int or not MOMENT.fullmatch(moment):
+            self.wrong("entry_invalid", seq, f"{name} has no number of its source, or no time in UTC.")
+            return
+        known = self.sources.setdefault(str(entry.get("source")), [given, given - 1, 0])
+        if not known[1] < given <= known[1] + 1 + self.slack:
+            sentence = f"The source {entry.get('source')} has a gap before {name}: number {given} follows {known[1]}."
+            self.wrong("source_gap", seq, sentence)
+        known[1], known[2] = given, known[2] + 1
+        if self.times and moment < self.times[1]:
+            self.steps_back.append(seq)
+        self.times = [self.times[0] if self.times else moment, moment]
+        self.outside += not self.since <= moment < self.until
+        envelope = entry["detail"].get("envelope") if isinstance(entry.get("detail"), dict) else None
+        if isinstance(envelope, str):
+            self.envelopes.setdefault(envelope, name)
+
+    def changed(self, name: str, seq: int) -> None:
+        self.slack += 1
+        self.wrong("entry_changed", seq, f"{name} was changed: its hash is not the one recorded for it.")
+
+    def wrong(self, code: str, seq: int, sentence: str) -> None:
+        self.damaged = True
+        self.check.say(code, f"entry {seq}", sentence)
+
+    def compare(self) -> None:
+        """The statement of completeness says what was found."""
+        files = self.check.files
+        begin = self.first + (BEFORE in files)
+        last = begin + self.count
+        found = {
+            "range": {"first": begin + 1, "last": last, "entries": self.count} if self.count else None,
+            "ledger_size": self.check.size,
+            "sources": {name: {"first": a, "last": b, "entries": n} for name, (a, b, n) in self.sources.items()},
+            "recorded": {"first": self.times[0], "last": self.times[1]} if self.times else None,
+            "clock_steps_back": self.steps_back,
+            "outside_the_period": self.outside,
+            "reaches_the_end_of_the_ledger": AFTER not in files,
+        }
+        for key, value in found.items():
+            if self.stated.get(key) != value:
+                sentence = f"The statement of completeness is wrong about '{key.replace('_', ' ')}'."
+                self.check.say("completeness_false", COMPLETENESS, sentence)
+        if (BEFORE in files) != (begin > 0) or (AFTER in files) != (last < self.check.size):
+            self.check.say("completeness_false", COMPLETENESS, "An entry next to the period is missing or does not belong here.")
+        if self.steps_back:
+            self.check.notes.append(f"The clock stepped back {len(self.steps_back)} times, first at entry {self.steps_back[0]}.")
+        if AFTER not in files:
+            self.check.notes.append("The bundle reaches the end of the ledger as it was when it was made.")
+
+
+class CompactTree:
+    """A Merkle tree that grows to the right (RFC 9162 2.1), known by the roots of its perfect subtrees."""
+
+    def __init__(self, wanted: set[bytes]) -> None:
+        self.nodes: list[tuple[int, bytes]] = []
+        self.size, self.wanted, self.roots = 0, wanted, dict[int, bytes]()
+
+    def add(self, node: bytes, leaves: int = 1) -> None:
+        self.size += leaves
+        while self.nodes and self.nodes[-1][0] == leaves:
+            node = node_hash(self.nodes.pop()[1], node)
+            leaves *= 2
+        self.nodes.append((leaves, node))
+        if self.wanted and b"%d" % self.size in self.wanted:
+            self.roots[self.size] = self.root()
+
+    def root(self) -> bytes:
+        root = self.nodes[-1][1] if self.nodes else hashlib.sha256(b"").digest()
+        for _, node in reversed(self.nodes[:-1]):
+            root = node_hash(node, root)
+        return root
+
+
+def perfect(first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The largest perfect, aligned subtrees that cover [first, end), left to right."""
+    while first < end:
+        width = first & -first or 1 << end.bit_length()
+        while first + width > end:
+            width //= 2
+        yield first, first + width
+        first += width
+
+
+def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: list[bytes]) -> bool:
+    """The tree of `old` leaves is the beginning of the tree of `size` (RFC 9162 2.1.4.2)."""
+    if old in (0, size):
+        return not proof and (old == 0 or old_root == root)
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    one, other = old - 1, size - 1
+    while one & 1:
+        one, other = one >> 1, other >> 1
+    left = right = path[0] if path else b""
+    for node in path[1:]:
+        if other == 0:
+            return False
+        if one & 1 or one == other:
+            left, right = node_hash(node, left), node_hash(node, right)
+            while one and not one & 1:
+                one, other = one >> 1, other >> 1
+        else:
+            right = node_hash(right, node)
+        one, other = one >> 1, other >> 1
+    return left == old_root and right == root and other == 0
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """The entry, or its type alone when it cannot be read."""
+    try:
+        value = json.loads(raw)
+        return value if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        kind = re.search(rb'"type":"([a-z-]{1,40}:[a-z-]{1,40})"', raw)
+        return {"type": kind[1].decode()} if kind else {}
+
+
+def title(entry: dict[str, Any]) -> str:
+    return f"entry {str(entry.get('seq', '?'))[:24]} ({str(entry.get('type', 'unreadable'))[:60]})"
+
+
+def pae(kind: str, payload: bytes) -> bytes:
+    """The bytes a DSSE signature is over."""
+    return b"DSSEv1 %d %b %d %b" % (len(kind.encode()), kind.encode(), len(payload), payload)
+
+
+def public_key(pem: Any) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except Exception:  # whatever the library says of hostile bytes
+        raise Wrong("A key cannot be read.") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise Wrong("A key is not an ed25519 key.")
+    return key
+
+
+def fingerprint_of(key: Ed25519PublicKey) -> str:
+    """SHA-256 of the key, as `openssl pkey -pubin -outform DER | sha256sum` prints it."""
+    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def note_key(name: str, kind: int, key: Ed25519PublicKey | None) -> bytes:
+    """The four bytes by which a note names its key (C2SP signed-note)."""
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw) if key else b""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + raw).digest()[:4]
+
+
+def signed(key: Ed25519PublicKey | None, signature: str | bytes, data: bytes) -> bool:
+    try:
+        raw = base64.b64decode(signature, validate=True) if isinstance(signature, str) else signature
+        if key is None or (isinstance(signature, str) and base64.b64encode(raw).decode() != signature):
+            return False
+        key.verify(raw, data)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could mislead on a screen (controls, direction marks) written out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:600])
+
+
+def sentences(found: Verification) -> Iterator[str]:
+    """The findings as a person reads them."""
+    yield from (f"WRONG ({problem.code}) {problem.sentence}" for problem in found.problems)
+    yield from (f"note: {note}" for note in found.notes)
+    verdict = "OK: whole and true" if found.ok else f"NOT OK: {len(found.problems)} problems"
+    yield f"{verdict}; {found.files} files, {found.entries} entries of a ledger of {found.ledger_size}."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0 when the bundle is whole, 1 when it is not, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(description="Checks a Sallyport evidence bundle offline.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", action="store_true", help="the findings as JSON on standard output")
+    parser.add_argument("--fingerprint", help="sha256:... of the key that must have signed")
+    parser.add_argument("--key", type=Path, help="PEM file of the key that must have signed")
+    parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="a checkpoint you kept (repeatable)")
+    given = parser.parse_args(arguments)
+    if not given.folder.is_dir():
+        parser.error(f"{printable(str(given.folder))} is not a folder")
+    try:
+        pin = fingerprint_of(public_key(given.key.read_text("utf-8"))) if given.key else given.fingerprint
+        kept = tuple(path.read_bytes() for path in given.checkpoint)
+    except (OSError, ValueError, Wrong) as error:
+        parser.error(f"the key or checkpoint cannot be read ({type(error).__name__})")
+    found = verify_bundle(given.folder, fingerprint=pin, checkpoints=kept)
+    if given.json:
+        print(json.dumps(asdict(found)))
+    print("\n".join(sentences(found)), file=sys.stderr)
+    return 0 if found.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
