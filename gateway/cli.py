@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "access": ("gateway.commands.access", "command", "live access: request, approve, lease, revoke"),
     "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
+    "deid": ("gateway.commands.deid", "command", "free text without identifiers"),
+    "risk": ("gateway.commands.risk", "command", "the disclosure risk of a table"),
     "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),
 }
 

@@ -47,6 +47,12 @@ class InvalidTable(SandboxError):
     code: ClassVar[str] = "invalid_table"
 
 
+class InvalidNotes(SandboxError):
+    """The notes, or the table of what is known, cannot be used."""
+
+    code: ClassVar[str] = "invalid_notes"
+
+
 class BubblewrapMissing(SandboxError):
     """The program that isolates processes is missing or does not work here."""
 

@@ -1,4 +1,4 @@
-"""Disclosure risk of a table: k-anonymity (Sweeney 2002), l-diversity (Machanavajjhala et al. 2007), t-closeness (Li et al. 2007).
+"""Disclosure risk of a table: k-anonymity (Sweeney 2002), l-diversity (Machanavajjhala 2007), t-closeness (Li et al. 2007).
 
 A class is the rows alike in all quasi-identifiers; null is a value like another. l is the fewest distinct values of a sensitive
 column in a class, t the largest distance between a class's distribution and the table's: earth mover's distance over the ordered
@@ -19,7 +19,7 @@ from sandbox.errors import InvalidTable
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What an attacker who knows the quasi-identifiers can expect. Risks are shares from 0 to 1; l and t None without sensitive."""
+    """What an attacker who knows the quasi-identifiers can expect. Risks are shares; without sensitive columns l and t are None."""
 
     rows: int
     k: int

@@ -1,5 +1,6 @@
 """Free text without identifiers: Presidio with recognisers of our own, and what the row's own record says."""
 
-from sandbox.text.scrubber import Found, Scrubber
+from sandbox.text.detect import Found
+from sandbox.text.scrubber import Scrubber
 
 __all__ = ["Found", "Scrubber"]

@@ -3,96 +3,105 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)$")
+from sandbox.text import lexicon
+from sandbox.text.folding import fold
+from sandbox.text.tokens import Token
+
+ISO, AMERICAN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ].*)?$"), re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})$")
+DIGITS = re.compile(r"\d(?:[ ()./-]{0,2}\d)+")
 WORD = re.compile(r"[^\W_]+")
 SHORTEST_NUMBER, SHORTEST_WORD, SHORTEST_TYPO = 4, 3, 6
-# Words of addresses and employers that say nothing alone.
-COMMON = frozenset(
-    [
-        "the",
-        "and",
-        "inc",
-        "llc",
-        "ltd",
-        "sons",
-        "group",
-        "company",
-        "street",
-        "avenue",
-        "road",
-        "drive",
-        "lane",
-        "suite",
-        "apt",
-        "unit",
-        "north",
-        "south",
-        "east",
-        "west",
-        "new",
-        "port",
-        "lake",
-        "united",
-        "states",
-        "male",
-        "female",
-        "white",
-        "black",
-        "other",
-        "hispanic",
-        "nonhispanic",
-    ]
-)
+FEWEST_RECORDS, SHARED = 40, 0.05  # a plain word in more than this share of so many records identifies nobody
+LONGEST_CODE = 6  # parts
 
 
-def fold(text: str) -> str:
-    """`text` in lower case without diacritics, character for character: the length stays."""
-    return "".join(_folded(character) for character in text)
+def without_categories(records: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The records without the plain words that many of them share (sex, marital status): those identify nobody."""
+    if len(records) < FEWEST_RECORDS:
+        return {key: dict(record) for key, record in records.items()}
+    counts = Counter(word for record in records.values() for word in {w for v in record.values() for w in WORD.findall(fold(v))})
+    often = {word for word, n in counts.items() if n > SHARED * len(records) and lexicon.is_english(word)}
+    return {
+        key: {name: value for name, value in record.items() if not all(w in often for w in WORD.findall(fold(value)))}
+        for key, record in records.items()
+    }
 
 
-def _folded(character: str) -> str:
-    base = unicodedata.normalize("NFKD", character)[:1].lower() or character
-    return base if len(base) == 1 else character
+def spans(text: str, words: Sequence[Token], record: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    """(start, end, kind) of everything in `text` that the record says, in any case, order, diacritics or punctuation.
 
-
-def spans(text: str, record: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of everything in `text` that the record says, in any case, order, diacritics or punctuation."""
+    A plain English word of the record (an occupation, the name Young) counts where it has a capital or capitals say nothing.
+    """
     if not record:
         return
-    folded = fold(text)
-    words, numbers = _terms(record)
-    for found in WORD.finditer(folded):
-        word = found[0]
-        if word in words or (len(word) >= SHORTEST_TYPO and word.isalpha() and _typing_slip(word, words)):
-            yield found.start(), found.end(), "KNOWN"
-    for digits in numbers:
-        # The digits with any single punctuation between them.
-        expression = r"(?<!\d)" + r"[ ()./-]{0,2}".join(digits) + r"(?!\d)"
-        for match in re.finditer(expression, folded):
-            yield match.start(), match.end(), "KNOWN"
+    terms, numbers = _terms(record)
+    for token in words:
+        word, cased = token.folded, token.cased and not token.capital
+        exact = word in terms
+        if (exact and not (cased and lexicon.is_english(word)) and word not in lexicon.clinical()) or (
+            not exact and len(word) >= SHORTEST_TYPO and not lexicon.is_english(word) and _typing_slip(word, terms)
+        ):
+            yield token.start, token.end, "NAME"
+    yield from _numbers(text, numbers)
+    yield from _mixed(text, record)
+
+
+def _numbers(text: str, numbers: set[str]) -> Iterator[tuple[int, int, str]]:
+    """The digits with up to two marks between them."""
+    for run in DIGITS.finditer(text):
+        where = [i for i in range(*run.span()) if text[i].isdigit()]
+        digits = "".join(text[i] for i in where)
+        for number in numbers:
+            at = digits.find(number)
+            while at >= 0:
+                start, end = where[at], where[at + len(number) - 1] + 1
+                if not text[start - 1 : start].isdigit() and not text[end : end + 1].isdigit():
+                    yield start, end, "ID"
+                at = digits.find(number, at + 1)
+
+
+def _mixed(text: str, record: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    """Codes of letters and digits, as they stand in the record, whatever separates their parts."""
+    low = text.lower()
+    for value in record.values():
+        parts = re.findall(r"[a-z]+|\d+", value.lower())
+        if 1 < len(parts) <= LONGEST_CODE and len(value) <= 40 and any(p.isdigit() for p in parts) and parts[-1] in low:
+            for match in re.finditer(r"(?<![a-z0-9])" + r"[ ._/-]{0,2}".join(parts) + r"(?![a-z0-9])", low):
+                yield match.start(), match.end(), "ID"
 
 
 def _terms(record: Mapping[str, str]) -> tuple[set[str], set[str]]:
     words: set[str] = set()
     numbers: set[str] = set()
     for value in record.values():
-        if day := ISO.match(value):
-            numbers |= _written(date(int(day[1]), int(day[2]), int(day[3])))
+        if day := _day(value):
+            numbers |= _written(day)
             continue
         for part in WORD.findall(fold(value)):
             if part.isdigit():
                 if len(part) >= SHORTEST_NUMBER:
                     numbers.add(part)
-            elif len(part) >= SHORTEST_WORD and part not in COMMON:
+            elif len(part) >= SHORTEST_WORD and part not in lexicon.RECORD_COMMON:
                 words.add(part)
         digits = re.sub(r"\D", "", value)
         if len(digits) >= 7 and not re.search(r"[^\W\d_]{3}", value):
             numbers.add(digits)
     return words, numbers
+
+
+def _day(value: str) -> date | None:
+    """The date that `value` is, written with the year first or last."""
+    for expression, order in ((ISO, (1, 2, 3)), (AMERICAN, (3, 1, 2))):
+        if found := expression.match(value):
+            try:
+                return date(*(int(found[i]) for i in order))
+            except ValueError:
+                return None
+    return None
 
 
 def _written(day: date) -> set[str]:

@@ -1,98 +1,212 @@
 """Identifiers that have a shape: the categories of 45 CFR 164.514(b)(2)(i) that a regular expression can tell.
 
-Each pattern is linear in the length of the text: no nested repetition.
+Each pattern is linear in the length of the text: no nested repetition over the same characters.
 """
 
 from __future__ import annotations
 
-import re
-
 MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)\.?"
+    r"(?i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
 )
+ORDINAL = (
+    r"(?i:(?:twenty[- ]|thirty[- ])?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|tenth|eleventh|twelfth"
+    r"|thirteenth"
+    r"|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth)"
+)
+YEAR = r"(?:1[89]\d\d|20\d\d)"
+YEARS = r"(?:,?\s+(?:of\s+)?(?:" + YEAR + r"|['’]\d\d)\b)?"
 DAY = r"(?:[12]\d|3[01]|0?[1-9])"
+NOT_A_DOSE = r"(?!\d|[.,]\d|\s*(?:mg|mcg|ml|mL|units?|%|x\b|times|hours|days|weeks|months|years|of \d))"
+NOT_A_SCORE = (
+    r"(?![\d/%]|\.\d|\s*(?:mm|mg|pain|strength|out|motor|power|for|systolic|murmur|beats|points?|tablets?|in severity"
+    r"|intensity))"
+)
 STREET = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Trail|Trl|Way"
+    r"(?:Street|Str|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Trail"
+    r"|Trl|Way"
     r"|Parkway|Pkwy|Highway|Hwy|Circle|Cir|Alley|Row|Loop|Isle|Walk|Grove|Meadows?|Forest|Park|Parks|Ridge|Hills?|Hollow|Glen"
-    r"|Knolls?|Crossing|Plaza|Landing|Creek|Island|Islands|Bridge|Harbors?|Station|Summit|View|Views|Village|Vista|Mews|Close"
-    r"|Crescent|Gardens?|Green|Heights|Lodge|Manor|Mill|Mills|Mount|Mountains?|Orchard|Oval|Pass|Path|Pike|Pine|Pines|Plains?"
-    r"|Points?|Port|Ports|Prairie|Ramp|Ranch|Rapids?|Rest|River|Roads|Route|Run|Shoals?|Shores?|Skyway|Springs?|Spur|Spurs"
+    r"|Knolls?|Crossing|Plaza|Landing|Creek|Islands?|Bridge|Harbors?|Station|Summit|Views?|Village|Vista|Mews|Close"
+    r"|Crescent|Gardens?|Green|Heights|Lodge|Manor|Mills?|Mount|Mountains?|Orchard|Oval|Pass|Path|Pike|Pines?|Plains?"
+    r"|Points?|Ports?|Prairie|Ramp|Ranch|Rapids?|Rest|River|Roads|Route|Run|Shoals?|Shores?|Skyway|Springs?|Spurs?"
     r"|Squares|Stravenue|Stream|Throughway|Trace|Track|Trafficway|Tunnel|Turnpike|Underpass|Unions?|Valleys?|Via|Viaduct"
     r"|Villages|Ville|Walks|Wall|Ways|Wells?|Bayou|Beach|Bend|Bluffs?|Bottom|Branch|Brooks?|Burgs?|Bypass|Camp|Canyon|Cape"
-    r"|Causeway|Centers?|Circles|Cliffs?|Club|Common|Corners?|Course|Courts|Coves?|Crest|Crossroad|Curve|Dale|Dam|Divide|Drives"
-    r"|Estates?|Expressway|Extensions?|Falls?|Ferry|Fields?|Flats?|Fords?|Forges?|Forks?|Fort|Freeway|Gateway|Greens|Groves"
-    r"|Haven|Inlet|Junctions?|Keys?|Lakes?|Light|Lights|Locks?|Mission|Motorway|Neck|Overpass|Parkways|Passage|Mall|Radial)"
+    r"|Causeway|Cent(?:er|re)s?|Circles|Cliffs?|Club|Common|Corners?|Course|Courts|Coves?|Crest|Crossroad|Curve|Dale|Dam|Divide"
+    r"|Drives|Estates?|Expressway|Extensions?|Falls?|Ferry|Fields?|Flats?|Fords?|Forges?|Forks?|Fort|Freeway|Gateway|Greens"
+    r"|Groves|Haven|Inlet|Junctions?|Keys?|Lakes?|Lights?|Locks?|Mission|Motorway|Neck|Overpass|Parkways|Passage|Mall|Radial)"
+)
+PLAIN_STREET = (
+    r"(?:street|str|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|ct|place|pl|square|sq|terrace|trail|trl|way"
+    r"|parkway|pkwy|highway|hwy|circle|cir|crescent|close)"
+)
+# Street words of other languages, as a word before the name or as the end of the word.
+ROAD_BEFORE = (
+    r"(?i:rua|r|rue|via|viale|vicolo|calle|c/|avenida|av|avda|avenue|ave|piazza|plaza|praça|largo|travessa|estrada|corso"
+    r"|ulica|ul|aleja"
+    r"|al|carrera|cra|carretera|camino|paseo|jalan|jln|chemin|impasse|allée|boulevard|bd|quai|cours|place|route|strada|str"
+    r"|bulevardul"
+    r"|calea|soseaua|rruga|trg|nám|náměstí|cesta|prolongación|privada|callejón|andador|circuito|cerrada|hacienda|rodovia"
+    r"|alameda)"
+)
+ROAD_ENDING = (
+    r"(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|ring|damm|ufer|vej|vænget|vænge|gade|gata|gatan|gate|vägen|väg|veien"
+    r"|vei|katu"
+    r"|tie|kuja|polku|rinne|raitti|stræti|vegur|laan|straat|plein|kade|dijk|gracht|pad|hof|terrasse|utca|út|tér)"
+)
+UNIT = r"(?:,?\s+(?i:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Flat|Door|Box|#)\.?\s*#?\w[\w-]{0,8})?"
+WORD = r"[^\W\d_][\w'’.-]*"
+CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]*"
+ID_LABEL = (
+    r"(?i:\b(?:MRN|med(?:ical)? ?rec(?:ord)?|chart|record|account|acct|a/c|policy|plan|member(?:ship)?|subscriber|group"
+    r"|beneficiary"
+    r"|licen[sc]e|lic|DL|DEA|NPI|serial|device|implant|lot|SN|S/N|plate|tag|passport|certificate|cert|case|claim|invoice"
+    r"|badge|ID|UDI"
+    r"|VIN|insurance|HIC|MBI|card|PAN|IBAN|BIC|SWIFT|routing|sort code|reference|ref|order|ticket|employee|student|national"
+    r"|NHS|NI|TIN"
+    r"|tax|EIN|SSN|ssn|encounter|visit|accession|specimen|patient|registration)(?:[_ -]?(?:id|no|nr|num|number|code|#))*)"
 )
 
-# name -> (kind, expression); the first group, where there is one, is the identifier.
+# name -> (kind, expression); the first group that matched, where there is one, is the identifier.
 PATTERNS: dict[str, tuple[str, str]] = {
-    "iso date": ("DATE", r"\b(?:1[89]|20)\d\d[-/.](?:1[0-2]|0?[1-9])[-/.]" + DAY + r"(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?\b"),
-    "numeric date": ("DATE", r"\b(?:" + DAY + r"|1[0-2])[-/.](?:" + DAY + r"|1[0-2])[-/.](?:(?:1[89]|20)\d\d|\d\d)\b"),
-    "partial date": ("DATE", r"(?<![\d/.-])(?:1[0-2]|0?[1-9])/" + DAY + r"(?![\d/%]|\s*(?:mm|mg|pain|strength|out))\b"),
-    "spelled date": ("DATE", r"\b" + MONTH + r"\s+" + DAY + r"(?:st|nd|rd|th)?(?:,?\s+(?:1[89]|20)\d\d)?\b"),
-    "day month": ("DATE", r"\b" + DAY + r"(?:st|nd|rd|th)?\s+(?:of\s+)?" + MONTH + r"(?:,?\s+(?:1[89]|20)\d\d)?\b"),
-    "month year": ("DATE", r"\b" + MONTH + r",?\s+(?:of\s+)?(?:1[89]|20)\d\d\b"),
-    "compact date": ("DATE", r"\b" + DAY + r"-?(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-?(?:(?:19|20)\d\d|\d\d)\b"),
-    "ssn": ("SSN", r"\b\d{3}[- ]\d{2}[- ]\d{4}\b"),
-    "phone": (
-        "PHONE",
-        r"(?<![\w.-])(?:\+\d{1,3}[-. ]?)?(?:\(\d{2,4}\)\s?|\d{2,4}[-. /])\d{3,4}[-. ]\d{3,4}(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?![\w-])",
+    "iso date": (
+        "DATE",
+        r"\b" + YEAR + r"[-/.](?:1[0-2]|0?[1-9])[-/.]" + DAY + r"(?!\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?",
     ),
-    "international phone": ("PHONE", r"(?<![\w.])\+\d{1,3}(?:[-. ()]{0,2}\d){7,12}\b"),
-    "local phone": ("PHONE", r"(?<![\w.-])\d{3}[-.]\d{4}(?![\w.-])"),
-    "email": ("EMAIL", r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"),
-    "url": ("URL", r"\b(?:https?://|www\.)[^\s<>\")]+"),
-    "bare host": ("URL", r"\b[a-z0-9-]+\.(?:com|org|net|info|biz|edu|gov|io)(?:/[^\s<>\")]*)?\b"),
-    "ip": ("IP", r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
-    "ipv6": ("IP", r"\b(?:[0-9A-Fa-f]{1,4}:){4,7}[0-9A-Fa-f]{1,4}\b"),
+    "numeric date": (
+        "DATE",
+        r"(?<![\d/.])(?:" + DAY + r"|1[0-2])(?P<s>[-/.])(?:" + DAY + r"|1[0-2])(?P=s)(?:" + YEAR + r"|\d\d)(?![\d/])",
+    ),
+    "spaced date": ("DATE", r"(?<![\d/.])" + DAY + r" ?[/.-] ?" + DAY + r" ?[/.-] ?" + YEAR + r"(?!\d)"),
+    "partial date": ("DATE", r"(?<![\d/.-])(?:1[0-2]|0?[1-9])/" + DAY + NOT_A_SCORE),
+    "month/year": ("DATE", r"(?<![\d/.-])(?:1[0-2]|0?[1-9])[/-]" + YEAR + r"(?![\d/-])"),
+    "spelled date": (
+        "DATE",
+        r"\b" + MONTH + r"(?:\s+the)?\s+(?:" + DAY + r"(?:st|nd|rd|th)?|" + ORDINAL + r")\b" + NOT_A_DOSE + YEARS,
+    ),
+    "day month": ("DATE", r"\b(?:" + DAY + r"(?:st|nd|rd|th)?|" + ORDINAL + r")(?:\s+day)?[\s-]+(?:of\s+)?" + MONTH + YEARS),
+    "month year": ("DATE", r"\b" + MONTH + r",?[\s-]+(?:of\s+)?(?:" + YEAR + r"|['’]\d\d)\b"),
+    "compact date": (
+        "DATE",
+        r"\b" + DAY + r"[-/. ]?(?i:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[-/. ]?(?:" + YEAR + r"|\d\d)\b",
+    ),
+    "ssn": ("SSN", r"(?<![\d-])\d{3}[- .]\d{2}[- .]\d{4}(?![\d-])"),
+    "labelled ssn": (
+        "SSN",
+        r"(?i:\b(?:ssn|social security)[\w ]{0,12}?)[ \t:=#]*(?:last (?:4"
+        r"|four)[ \t:]*)?((?:[\dXx*]{3}[- ]?[\dXx*]{2}[- ]?)?\d{4})\b",
+    ),
+    "labelled phone": (
+        "PHONE",
+        r"(?i:\b(?:phone|tel|telephone|mobile|cell|fax|pager|call|callback|contact|whatsapp|ph|office|home|work|dial)\b)"
+        r"[\w.#()]{0,12}[ \t:=.#-]*(\+?[\d(][\d ().-]{5,18}\d(?:\s?(?:x|ext\.?)\s?\d{1,6})?)",
+    ),
+    "email": ("EMAIL", r"[\w.+'%-]+@[\w-]+(?:\.[\w-]+)+"),
+    "spelled email": (
+        "EMAIL",
+        r"\b[\w.+-]+\s?(?:\[at\]|\(at\)| at )\s?[\w-]+\s?(?:\[dot\]|\(dot\)| dot |\.)\s?(?:com|org|net|edu|example)\b",
+    ),
+    "url": ("URL", r"(?i:\b(?:https?://|www\.))[^\s<>\")]+"),
+    "bare host": (
+        "URL",
+        r"(?<![\w@.])(?:[a-z0-9-]+\.)+(?:com|org|net|info|biz|edu|gov|io|example|health|test|co\.uk|de|fr)\b(?:/[^\s<>\")]*)?",
+    ),
+    "handle": ("URL", r"(?<![\w@.])@[A-Za-z_][\w.]{2,30}"),
+    "ip": ("IP", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]\d)"),
+    "ipv6": (
+        "IP",
+        r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){3,7}(?::?[0-9A-Fa-f]{1,4})(?![\w:])"
+        r"|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){1,6}:(?:[0-9A-Fa-f]{1,4}:?){1,6}(?!\w)",
+    ),
     "mac": ("DEVICE", r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"),
-    "card": ("ACCOUNT", r"\b(?:\d{4}[ -]){3}\d{1,7}\b"),
+    "card": ("ACCOUNT", r"\b(?:\d{4}[ -]){2,4}\d{1,7}\b|\b3[47]\d\d[ -]\d{6}[ -]\d{5}\b"),
     "iban": ("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    "wallet": ("ACCOUNT", r"\b(?:bc1[a-z0-9]{20,60}|0x[0-9a-fA-F]{40}|[13][1-9A-HJ-NP-Za-km-z]{25,34})\b"),
     "vin": ("VEHICLE", r"\b(?=[A-HJ-NPR-Z0-9]*\d)[A-HJ-NPR-Z0-9]{17}\b"),
     "long number": ("ID", r"(?<![\w.])\d{7,}(?![\w.]\d)"),
-    "letters and digits": ("ID", r"\b(?=[A-Z0-9-]{6,24}\b)(?:[A-Z]{1,5}-?)(?:\d[A-Z0-9]*-?){1,5}\d{3,}[A-Z0-9]*\b"),
+    "hyphened number": ("ID", r"(?<![\w./-])\d{2,6}(?:[-.]\d{2,7}){1,4}(?:-\d{1,6})?(?![\w/]|[-.]\d)"),
+    "letters and digits": ("ID", r"(?i:\b(?=[A-Z0-9-]{6,24}\b)(?=[A-Z]{1,5}-?\d)[A-Z]{1,5}-?(?:\d[A-Z0-9]*-?){1,5}\b)"),
+    "uuid": ("ID", r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
     "after a label": (
         "ID",
-        r"(?i:\b(?:MRN|medical record(?: number| no)?|chart|record|account|acct|policy|plan|member|subscriber|group|licen[sc]e"
-        r"|DEA|NPI|serial|device|SN|S/N|plate|tag|passport|certificate|case|claim|invoice|badge|ID|UDI|VIN)(?: ?(?:id|no|number))?"
-        r"\.?)[ \t]*[:=#]*[ \t]*#?((?=[A-Z0-9-]*\d)[A-Z0-9][A-Z0-9-]{3,})\b",
+        ID_LABEL + r"(?:[ \t]+(?:is|was|of|ending(?: in)?|on file"
+        r"|reads?))?[ \t]*[:=#|]*[\"' \t]*#?((?=[A-Za-z0-9/.-]*\d)[A-Za-z0-9][A-Za-z0-9/.-]{3,})\b",
     ),
-    "plate": ("VEHICLE", r"(?i:\b(?:plates?|registration|reg)\b)[ \t:#]*((?=[A-Z0-9 -]*\d)[A-Z0-9]{1,4}[ -]?[A-Z0-9]{2,4})\b"),
-    "age over 89": ("AGE", r"\b(9\d|1[01]\d)(?=[- ]?(?:years?|yrs?|y/?o|yo)\b)"),
-    "aged over 89": ("AGE", r"(?i:\bage[d]?:?\s*)(9\d|1[01]\d)\b"),
+    "plate": (
+        "VEHICLE",
+        r"(?i:\b(?:(?:licen[sc]e )?plates?|registration|reg|tag|vehicle|car)\b(?: (?:no|number|is|was"
+        r"|with))*)[ \t.:#=]*(?:plates? )?"
+        r"((?=[A-Z0-9 ·-]*\d)(?=[A-Z0-9 ·-]*[A-Z])[A-Z0-9]{1,7}(?:[ ·-][A-Z0-9]{1,7}){0,3})\b",
+    ),
+    "age over 89": ("AGE", r"\b(9\d|1[01]\d)(?=(?:[- ]?(?:years?|yrs?|y/?o|y\.o|yo)\b)|[ ]?(?:[MF]\b|(?:male|female)\b))"),
+    "aged over 89": (
+        "AGE",
+        r"(?i:\b(?:age[d]?|turn(?:ed|ing|s)|at the age of)(?: is| was)?[:= ]\s*)(9\d|1[01]\d)\b(?![.%/]\d|%)",
+    ),
+    "spelled age": (
+        "AGE",
+        r"(?i:\b((?:ninety|(?:one )?hundred)(?:[- ](?:and[- ])?\w+)?)(?=[- ]years?\b))",
+    ),
     "street": (
         "GEO",
-        r"\b\d{1,6}[A-Za-z]?(?:\s+[NSEW]\.?)?(?:\s+[A-Z][\w'.-]*){1,4}?\s+" + STREET + r"\b\.?"
-        r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|#)\.?\s*#?[\w-]+)?",
+        r"\b\d{1,6}[A-Za-z]?(?:[ \t]+[NSEW]{1,2}\.?)?(?:[ \t]+(?:\d{1,6}(?:st|nd|rd|th)?|"
+        + CAPITAL
+        + r")){1,5}?[ \t]+"
+        + STREET
+        + r"\b\.?(?:[ \t]+[NSEW]{1,2}\b\.?)?"
+        + UNIT,
     ),
-    "unit": ("GEO", r"\b(?:Apt|Apartment|Suite|Ste|Unit)\.?\s*#?\d[\w-]*"),
-    "po box": ("GEO", r"\bP\.?\s?O\.?\s+Box\s+\d+"),
-    "state and zip": ("GEO", r"\b[A-Z]{2}\s+\d{5}(?:-\d{4})?\b"),
-    "zip": ("GEO", r"(?i:\bzip(?: code)?)[ \t:]*(\d{5}(?:-\d{4})?)\b"),
-    "city before state": ("GEO", r"\b((?:[A-Z][\w'.-]+\s){0,2}[A-Z][\w'.-]+),\s+[A-Z]{2}(?:\s+\d{5}(?:-\d{4})?)?\b"),
+    "plain street": (
+        "GEO",
+        r"(?i:\b\d{1,6}[a-z]?(?:[ \t]+[nsew]{1,2}\.?)?(?:[ \t]+(?:\d{1,3}(?:st|nd|rd|th)|"
+        + WORD
+        + r")){1,3}?[ \t]+"
+        + PLAIN_STREET
+        + r"\b\.?)"
+        + UNIT,
+    ),
+    "named street": (
+        "GEO",
+        r"\b(?:" + CAPITAL + r"[ \t]+){1,3}?(?:Street|Avenue|Road|Lane|Drive|Boulevard|Blvd|Court|Terrace|Parkway|Highway"
+        r"|Crescent)\b(?:[ \t]+\d{1,6}\b)?" + UNIT,
+    ),
+    "road before": (
+        "GEO",
+        r"(?:\b\d{1,6}[A-Za-z]?,?[ \t]+)?\b"
+        + ROAD_BEFORE
+        + r"\b\.?(?:[ \t]+(?:(?i:de|da|do|dos|das|del|della|di|du|des|la|las|los|le|les|al|l')[ \t]+)*"
+        + CAPITAL
+        + r"){1,4}(?:,?[ \t]+(?i:n[º°.]?[ \t]*)?\d{1,6}[A-Za-z]?\b)?",
+    ),
+    "road ending": (
+        "GEO",
+        r"(?:\b\d{1,6}[ \t]+)?\b(?:" + CAPITAL + r"[ \t]+){0,2}[^\W\d_][\w'’-]*" + ROAD_ENDING + r"[ \t]+\d{1,6}[A-Za-z]?\b",
+    ),
+    "road word": (
+        "GEO",
+        r"(?:\b\d{1,6}[ \t]+)?\b(?:"
+        + CAPITAL
+        + r"[ \t]+){1,3}(?i:utca|u\.|út|útja|tér|rkp\.|ulica|köz|tanya|sokak|sok\.|cad\.|caddesi|sokağı"
+        r"|mahallesi)[ \t]*\d{0,6}\.?",
+    ),
+    "corner": ("GEO", r"(?i:\b(?:the )?corner of)[ \t]+[^\n.?!]{3,80}?(?=[.?!\n]|$)"),
+    "unit": ("GEO", r"(?i:\b(?:Apt|Apartment|Suite|Ste|Unit|Flat)\b)\.?[ \t]*#?\d[\w-]*"),
+    "box": (
+        "GEO",
+        r"(?i:\bP\.?[ \t]?O\.?[ \t]+Box[ \t]+\d+|\b(?:PSC|CMR|Unit|USS|USNS|USNV"
+        r"|USCGC)[ \t]+[\w]+(?:,?[ \t]+Box[ \t]+\d+)?[ \t]*\n?[ \t]*(?:FPO|APO|DPO)\b(?:[ \t]+[A-Z]{2})?(?:[ \t]+\d{5})?)",
+    ),
+    "military box": ("GEO", r"\bPSC[ \t]+\d+(?:,?[ \t]+Box[ \t]+\d+)?|\b[FAD]PO[ \t]+A[AEP]\b(?:[ \t]+\d{5})?"),
+    "state and zip": ("GEO", r"\b[A-Z]{2},?[ \t]+\d{5}(?:-\d{4})?\b"),
+    "postcode": ("GEO", r"\b[A-Z]{1,2}\d[A-Z\d]?[ ]\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ -]\d[A-Z]\d\b"),
+    "zip": ("GEO", r"(?i:\b(?:zip|postal|post)[_ ]?(?:code)?)(?: is)?[\"' \t:=]*((?:\d{3,5}(?:[- ]\d{2,4})?))\b"),
+    "city before state": (
+        "GEO",
+        r"\b((?:" + CAPITAL + r"[ \t]){0,2}" + CAPITAL + r"),[ \t]+[A-Z]{2}(?:[ \t]+\d{5}(?:-\d{4})?)?\b",
+    ),
+    "named city": (
+        "GEO",
+        r"\b(?:(?:North|South|East|West|New|Port|Lake|Fort|Saint|St\.?|San|Santa|Los|Las|El|Mount|Mt\.?)[ \t]+)"
+        + CAPITAL
+        + r"(?:(?=\b)|$)",
+    ),
 }
-
-NAME = r"[^\W\d_][^\W\d_'’.-]*(?:['’.-][^\W\d_]+)*"
-CAPITAL = r"(?=[^\W\d_a-zà-öø-ÿ])" + NAME
-NAMES = CAPITAL + r"(?:[ ]+(?:[A-Z]\.?|(?:van|von|de|der|den|la|le|da|di|del|bin|al)\b|" + CAPITAL + r")){0,3}"
-TITLED: tuple[str, ...] = (
-    r"\b(?:Dr|Drs|Mr|Mrs|Ms|Miss|Prof|Professor|Doctor|Nurse|Sr|Rev|RN|Sister|Judge|Capt|Sgt|Lt)\b\.?[ ]+(" + NAMES + r")",
-    r"(?i:\b(?:patient(?: name)?|pt|name|attending|provider|physician|nurse|surgeon|signed(?: by)?|author|dictated by|seen by|cc"
-    r"|contact|emergency contact|next of kin|guardian|caller|spouse|husband|wife|son|daughter|mother|father|brother|sister"
-    r"|referred by|reviewed by|from|to|attn|insured|subscriber|guarantor|pcp|interpreter|employer))[ \t]*[:=][ \t]*("
-    + NAMES
-    + r")",
-    r"(?i:\b(?:husband|wife|son|daughter|mother|father|brother|sister|spouse|partner|aunt|uncle|niece|nephew|friend|neighbou?r"
-    r"|caregiver|grandson|granddaughter))(?:[ ]+(?:is|was|named|of))?[ ,(]+(" + NAMES + r")",
-    r"(?i:\b(?:spoke (?:to|with)|called|name is|known as|signed by|seen by|dictated by|accompanied by|lives with|per))[ ]+("
-    + NAMES
-    + r")",
-    r"(" + NAMES + r")(?=,?[ ]+(?:MD|M\.D\.|DO|RN|NP|PA-C|PA|LPN|PhD|DDS|PharmD|LCSW|MSW|FNP|CRNA)\b)",
-    r"("
-    + NAMES
-    + r")(?=[ ]+\((?:his|her|their|the)?[ ]?(?:husband|wife|son|daughter|mother|father|brother|sister|spouse|partner))",
-)
-
-COMPILED = [(name, kind, re.compile(expression)) for name, (kind, expression) in PATTERNS.items()]
-COMPILED_TITLED = [re.compile(expression) for expression in TITLED]

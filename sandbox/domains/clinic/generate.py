@@ -35,9 +35,9 @@ DRUGS = ["metformin 500 mg", "lisinopril 10 mg", "furosemide 40 mg", "apixaban 5
 STREETS = ["Maple Avenue", "Chestnut Street", "Mill Road", "Harbor Drive", "Orchard Lane", "Sunset Boulevard"]
 
 NOTE_LAYOUTS = [
-    "ADMISSION NOTE\nName: {name}\nMRN {mrn}, born {dob}\nSeen by Dr. {doctor} on {day}.\n\n{diagnosis}; started {drug} once daily.",
+    "ADMISSION NOTE\nName: {name}\nMRN {mrn}, born {dob}\nSeen by Dr. {doctor} on {day}.\n\n{diagnosis}; {drug} once daily.",
     "{name} came to the {ward} on {day} with {diagnosis}. Reachable at {phone} or {email}. Plan: {drug}, review in two weeks.",
-    "Telephone call {day_long}. Spoke to {relative}, spouse of {name}, who confirmed the address {street}, {city}. No new symptoms.",
+    "Telephone call {day_long}. Spoke to {relative}, spouse of {name}, who confirmed the address {street}, {city}. No symptoms.",
     "DISCHARGE\nPATIENT={upper}\nDATE={day}\nPLAN_ID={plan}\nSSN={ssn}\nDX={diagnosis}\nMEDS={drug}\nSIGNED={doctor}",
     "{last}, {first} ({mrn}). Follow-up of {diagnosis}. Blood pressure {pressure}. Continue {drug}. cc: Dr. {doctor}",
     "Social work: {first} lives at {street}, {city}, works for {employer}. {first} asked for help with transport to the {ward}.",

@@ -1,0 +1,88 @@
+"""The words of a text, how each is written, and in which parts of the text capitals say nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sandbox.text.folding import fold
+
+# Letters, with the apostrophes inside them; a hyphen parts two words.
+TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*(?:['’`][^\W\d_]+)*")
+COMBINING = re.compile("[\u0300-\u036f]")
+LINE = re.compile(r"[^\n]+")
+SHORTEST_SHOUTED_LINE = 3  # words
+LATIN_END = 0x250
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word: `folded` is lower case without diacritics and possessive; `cased` says whether capitals mean anything here."""
+
+    start: int
+    end: int
+    text: str
+    folded: str
+    capital: bool
+    shouted: bool
+    cased: bool
+    foreign: bool
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of `text` in order."""
+    found = [(m.start(), m.end(), m[0]) for m in TOKEN.finditer(text)]
+    uncased = _uncased_lines(text)
+    made, line = [], 0
+    for start, end, word in found:
+        while line < len(uncased) and uncased[line][1] <= start:
+            line += 1
+        inside = line < len(uncased) and uncased[line][0] <= start
+        made.append(_token(start, end, word, cased=not inside))
+    return made
+
+
+def true_case(text: str, words: list[Token], *, is_lower: frozenset[str]) -> str:
+    """`text`, as long as before, where each word of an uncased part is written small, or with a capital if it may be a name."""
+    characters: list[str] | None = None
+    for token in words:
+        if token.cased:
+            continue
+        characters = characters or list(text)
+        low = token.text.lower()
+        if len(low) == len(token.text):
+            characters[token.start : token.end] = low if token.folded in is_lower else low[0].upper() + low[1:]
+    return "".join(characters) if characters else text
+
+
+def _token(start: int, end: int, word: str, *, cased: bool) -> Token:
+    base = word
+    for ending in ("'s", "’s", "'S", "’S"):
+        base = base.removesuffix(ending)
+    folded = re.sub("['’`]", "", fold(base)) if base.isascii() or "'" in base or "’" in base else fold(base)
+    if base.isascii() and "'" not in base and "`" not in base:
+        folded = base.lower()
+    folded = COMBINING.sub("", folded)
+    shouted = len(base) > 1 and base.isupper()
+    return Token(
+        start, end, word, folded, word[0].isupper() or word[0].istitle(), shouted, cased, foreign=ord(max(base)) >= LATIN_END
+    )
+
+
+def _uncased_lines(text: str) -> list[tuple[int, int]]:
+    """The parts of `text` written all in capitals, or all small."""
+    letters = [c for c in text if c.isalpha()]
+    if letters and not any(c.isupper() for c in letters):
+        return [(0, len(text))]
+    upper = sum(c.isupper() for c in letters)
+    if upper > 0.75 * max(1, len(letters)) and len(letters) > 12:
+        return [(0, len(text))]
+    return list(_shouted_lines(text))
+
+
+def _shouted_lines(text: str) -> Iterator[tuple[int, int]]:
+    for match in LINE.finditer(text):
+        line = match[0]
+        if not any(c.islower() for c in line) and len(TOKEN.findall(line)) >= SHORTEST_SHOUTED_LINE:
+            yield match.span()
