@@ -36,7 +36,8 @@ def build(given: Services, name: str) -> str:
         snapshots.move(connection, name, "building", actor=BUILDER, now=given.clock())
     try:
         built, facts = _build(given, wanted)
-    except (SandboxError, GatewayError, psycopg.Error) as error:
+    except Exception as error:
+        # Whatever broke, nobody may be left waiting; the message of an error that is not ours is never repeated.
         return _not_built(given, name, error)
     with given.pool.connection() as connection:
         envelope = json.loads((given.snapshot_folder(built.digest) / MANIFEST).read_text("utf-8"))
@@ -92,8 +93,9 @@ def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
 def _not_built(given: Services, name: str, error: Exception) -> str:
     """What the data or its contract does not allow is refused; what broke is failed."""
     state: Any = "refused" if isinstance(error, SandboxError) and not isinstance(error, BuildFailed) else "failed"
-    code = getattr(error, "code", "database_unavailable")
-    detail = str(error) if isinstance(error, SandboxError | GatewayError) else "The live database did not answer."
+    ours = isinstance(error, SandboxError | GatewayError)
+    code = str(getattr(error, "code", "")) if ours else "build_failed"
+    detail = str(error) if ours else f"The build broke ({type(error).__name__}); nothing of it was kept. Ask for it again."
     with given.pool.connection() as connection:
         snapshots.move(connection, name, state, actor=BUILDER, now=given.clock(), code=code, detail=detail)
     return str(state)

@@ -12,7 +12,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("gateway.commands.stack", "up", "start the embedded stack and the gateway"),
     "down": ("gateway.commands.stack", "down", "stop them; their state is kept"),
     "status": ("gateway.commands.stack", "status", "what runs, and who can log in"),
-    "doctor": ("gateway.commands.doctor", "command", "what is installed, what is missing, what to do"),
     "login": ("gateway.commands.stack", "login", "say who asks from now on"),
     "dataset": ("gateway.commands.dataset", "command", "contracts, and live rows under them"),
     "snapshot": ("gateway.commands.snapshot", "command", "de-identified snapshots"),
@@ -22,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
     "deid": ("gateway.commands.deid", "command", "free text without identifiers"),
     "risk": ("gateway.commands.risk", "command", "the disclosure risk of a table"),
+    "audit": ("gateway.commands.audit", "command", "evidence: export it, and verify it offline"),
     "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),
 }
 

@@ -14,8 +14,8 @@ from gateway.client import Gateway
 from gateway.commands.snapshot import fetch
 from sandbox.jail import Limits, Outcome, run_isolated
 
-# Where things stand inside.
-SNAPSHOT, WORK, CODE = "/snapshot", "/work", "/script"
+# Where things stand inside; a folder of our own, because Python may be installed anywhere else.
+SNAPSHOT, WORK, CODE = "/sallyport/snapshot", "/sallyport/work", "/sallyport/script"
 
 
 def run_script(
@@ -28,7 +28,7 @@ def run_script(
     limits: Limits,
     timeout: int,
 ) -> Outcome:
-    """The first of `files` has run on the snapshot with the others beside it; what it wrote to /work is in `work`.
+    """The first of `files` has run on the snapshot with the others beside it; what it wrote to /sallyport/work is in `work`.
 
     It gets the caller's short-lived token for the tracking server of the snapshot's project and no other secret.
     """

@@ -161,8 +161,8 @@ class Vault:
 
 def unwrap(address: str, token: str) -> Credential:
     """The credential behind a wrapping token, which is spent by this."""
-    client = new_client(address)
-    return credential_of(_body(translated(lambda: client.sys.unwrap(token))))
+    client = new_client(address, token)
+    return credential_of(_body(translated(client.sys.unwrap)))
 
 
 def new_client(address: str, token: str | None = None) -> Any:

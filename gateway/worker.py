@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 
-from dbos import DBOS, DBOSConfig, Queue
+from dbos import DBOS, DBOSConfig
 
 from gateway import building, checking
 from gateway.composition import Services, clear_staging, compose, jobs_url
@@ -22,7 +22,6 @@ from gateway.settings import Settings
 POLL_SECONDS = 0.2
 RECONCILE_SECONDS = 5.0
 log = logging.getLogger("sallyport.worker")
-queue = Queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
 _services: Services | None = None
 
 
@@ -99,6 +98,7 @@ def main() -> None:
     clear_staging(given.home)
     DBOS(config=configuration(given))
     DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

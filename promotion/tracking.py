@@ -63,7 +63,10 @@ class Tracking:
 
     def ensure_workspace(self) -> None:
         """The project has a workspace."""
-        answer = self._send("POST", "/api/3.0/mlflow/workspaces", json={"name": self._project}, accept=(200, 201, 400, 409))
+        # Not in the workspace itself: MLflow answers calls in an unknown one with 404.
+        answer = self._send(
+            "POST", "/api/3.0/mlflow/workspaces", json={"name": self._project}, accept=(200, 201, 400, 409), headers={}
+        )
         if answer.status_code == 400 and "already exists" not in answer.text:
             raise TrackingUnavailable("MLflow made no workspace for the project.")
 
@@ -134,9 +137,17 @@ class Tracking:
     def _headers(self) -> dict[str, str]:
         return {WORKSPACE_HEADER: self._project, "Host": "localhost"}
 
-    def _send(self, method: str, path: str, *, accept: tuple[int, ...] = (200,), **content: Any) -> httpx.Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: tuple[int, ...] = (200,),
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, headers=self._headers, **content)
+            answer = self._http.request(method, path, headers=self._headers if headers is None else headers, **content)
         except httpx.HTTPError as error:
             raise TrackingUnavailable("MLflow does not answer.") from error
         if answer.status_code == 404 and 404 not in accept:

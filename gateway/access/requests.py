@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -155,7 +155,7 @@ def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> 
 
 def _request(values: list[Any], approvals: tuple[Mapping[str, Any], ...]) -> AccessRequest:
     values[5] = tuple(values[5])
-    return AccessRequest(*values, approvals=approvals)
+    return replace(AccessRequest(*values), approvals=approvals)
 
 
 def _approvals(connection: Connection[Any], request: str) -> tuple[Mapping[str, Any], ...]:

@@ -39,6 +39,7 @@ def register(body: NewDataset, given: Given, asking: Asking) -> dict[str, Any]:
     """The contract is registered: from now on it is what the dataset is judged by."""
     contract = load_contract(body.contract)
     decision = _may_build(given, asking, contract, body.project, "register the contract of")
+    given.tracking(body.project).ensure_workspace()
     now = given.clock()
     with given.pool.connection() as connection:
         ensure_project(connection, body.project, new_key=given.vault.new_data_key, actor=asking.actor(), now=now)

@@ -46,4 +46,4 @@ def connect(user: str | None) -> Gateway:
 
     settings = Settings.load()
     name = user or current_user(settings.home)
-    return Gateway(settings.gateway_url, lambda: login(settings.home, name))
+    return Gateway(settings.gateway_url, lambda: login(settings.home, name), socket=settings.gateway_socket)

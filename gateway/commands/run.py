@@ -21,7 +21,7 @@ RESULT = "result.json"
 @click.command()
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1)
-@click.option("--snapshot", required=True, help="A snapshot's id or digest; the script finds its files in /snapshot.")
+@click.option("--snapshot", required=True, help="A snapshot's id or digest; its files are where SALLYPORT_SNAPSHOT says.")
 @click.option(
     "--with",
     "beside",
@@ -31,7 +31,7 @@ RESULT = "result.json"
 )
 @click.option("--timeout", default=600, show_default=True, help="Seconds after which the process is ended.")
 @click.option("--memory", default=4096, show_default=True, help="Mebibytes the process may use.")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep what the script wrote to /work in this new folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep what the script wrote to SALLYPORT_WORK in this new folder.")
 @as_user
 def command(
     gateway: Gateway,
@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Run SCRIPT (Python) on a snapshot, isolated; it reaches the gateway's MLflow and nothing else.
 
-    What the script writes to /work/result.json is printed on standard output.
+    What the script writes to result.json in the folder SALLYPORT_WORK is printed on standard output.
     """
     from gateway.sandbox_run import run_script
     from sandbox.jail import Limits

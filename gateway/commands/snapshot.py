@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,12 @@ def watch(gateway: Gateway, snapshot: dict[str, Any]) -> dict[str, Any]:
             time.sleep(POLL_SECONDS)
             snapshot = gateway.get(f"/v1/snapshots/{snapshot['id']}")
     return snapshot
+
+
+def predicate(snapshot: Mapping[str, Any]) -> Any:
+    """What the snapshot's signed manifest says; `verify_snapshot` is what checks the signature."""
+    statement = json.loads(base64.b64decode(snapshot["envelope"]["payload"]))
+    return statement["predicate"]
 
 
 def fetch(gateway: Gateway, snapshot: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""A data scientist's training script, run by `sallyport run` in the sandbox: it sees /snapshot and MLflow, nothing else.
+"""A data scientist's training script, run by `sallyport run` in the sandbox: it sees the snapshot and MLflow, nothing else.
 
 usage: train.py MODEL_CONTRACT PROBE...
 

@@ -41,9 +41,9 @@ def _score(context: CheckContext, holdout: Path) -> dict[str, float] | None:
     work.mkdir(parents=True, exist_ok=True)
     (work / "contract.json").write_text(context.contract.model_dump_json(), "utf-8")
     ended = context.run_isolated(
-        [sys.executable, "/code/score_in_jail.py"],
-        read_only={context.folder: "/model", holdout: "/holdout", SCORER.parent: "/code"},
-        writable={work: "/work"},
+        [sys.executable, "/sallyport/code/score_in_jail.py"],
+        read_only={context.folder: "/sallyport/model", holdout: "/sallyport/holdout", SCORER.parent: "/sallyport/code"},
+        writable={work: "/sallyport/work"},
         timeout=SECONDS,
     )
     try:

@@ -1,4 +1,4 @@
-"""Run in the jail: scores the ONNX model in /model on the rows in /holdout and writes aggregate metrics to /work."""
+"""Run in the jail: scores the ONNX model on the held-back rows and writes aggregate metrics."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ POSITIVE_FROM = 0.5
 def frame(contract: dict[str, Any]) -> Any:
     """The contract's features over the held-back tables."""
     connection = duckdb.connect()
-    for file in sorted(Path("/holdout").glob("*.parquet")):
+    for file in sorted(Path("/sallyport/holdout").glob("*.parquet")):
         connection.read_parquet(str(file)).create_view(file.name.split("-")[0])
     return connection.execute(contract["features"]).df()
 
@@ -44,9 +44,9 @@ def auc(labels: Any, scores: Any) -> float:
 
 
 def main() -> None:
-    contract = json.loads(Path("/work/contract.json").read_text())
+    contract = json.loads(Path("/sallyport/work/contract.json").read_text())
     rows = frame(contract)
-    model = next(Path("/model").rglob("*.onnx"))
+    model = next(Path("/sallyport/model").rglob("*.onnx"))
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     outputs = session.run(None, feed(contract, rows))
     scores = np.asarray(outputs[-1], dtype=float)
@@ -59,7 +59,7 @@ def main() -> None:
         "roc_auc": auc(labels, scores),
         "accuracy": float(((scores >= POSITIVE_FROM) == labels).mean()),
     }
-    Path("/work/metrics.json").write_text(json.dumps(metrics))
+    Path("/sallyport/work/metrics.json").write_text(json.dumps(metrics))
 
 
 if __name__ == "__main__":
