@@ -33,3 +33,21 @@ class ExportFailed(ComplianceError):
     """The bundle could not be written whole, so nothing of it was kept."""
 
     code: ClassVar[str] = "export_failed"
+
+
+class LedgerRewritten(ComplianceError):
+    """The ledger does not agree with a checkpoint published before: it was cut, rewritten or forked."""
+
+    code: ClassVar[str] = "ledger_rewritten"
+
+
+class EmptyPeriod(ComplianceError):
+    """The period ends before it begins."""
+
+    code: ClassVar[str] = "empty_period"
+
+
+class ExportNotFound(ComplianceError):
+    """There is no such export."""
+
+    code: ClassVar[str] = "export_not_found"

@@ -1,48 +1,84 @@
-"""`/v1/audit`: the ledger's entries, and bundles that verify without us."""
+"""`/v1/audit`: the ledger's entries, checkpoints and proofs, and bundles that verify without us."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
+from compliance.search import find
+from gateway import exporting
 from gateway.api.dependencies import Asking, Given
+from gateway.composition import Services
+from gateway.identity import Subject
+from policies.decisions import Decision
 
 router = APIRouter(tags=["audit"], prefix="/audit")
+Seq = Annotated[int | None, Query(ge=0, le=2**62)]
 
 
 class NewExport(BaseModel):
-    """Which period, and for which regulation profile."""
+    """Which period (from `since`, before `until`; without it: until now), and for which regulation profile."""
 
     since: AwareDatetime
-    until: AwareDatetime
+    until: AwareDatetime | None = None
     profile: str = Field(default="hipaa", pattern=r"^[a-z0-9-]{1,40}$")
 
 
 @router.get("/entries")
-def entries(given: Given, asking: Asking, after: int = 0, limit: int = 100, since: datetime | None = None) -> dict[str, Any]:
-    """The ledger's entries after sequence number `after`, in order."""
-    given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what="read the ledger")
+def entries(
+    given: Given, asking: Asking, after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    since: AwareDatetime | None = None, until: AwareDatetime | None = None, type: str | None = None, actor: str | None = None,
+    project: str | None = None, object_type: str | None = None, object_id: str | None = None, outcome: str | None = None,
+    text: Annotated[str | None, Query(max_length=200)] = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The ledger's entries after sequence number `after`, in order; those of a person, object, project, time, outcome or text.
+
+    An entry's `hash` is SHA-256 over a zero byte and the canonical JSON (RFC 8785) of everything in it but `hash`.
+    """
+    _require(given, asking, "read the ledger")
+    asked = {
+        "type": type, "actor": actor, "project": project, "object_type": object_type, "object_id": object_id, "outcome": outcome,
+    }  # fmt: skip
+    equal = {name: value for name, value in asked.items() if value is not None}
     with given.pool.connection() as connection:
-        rows = connection.execute(
-            "SELECT seq, entry FROM ledger.entries WHERE seq > %s ORDER BY seq LIMIT %s", (after, min(limit, 1000))
-        ).fetchall()
-    items = [entry for _, entry in rows]
-    return {"items": items, "next": rows[-1][0] if len(rows) == min(limit, 1000) else None}
+        items = find(connection, after=after, limit=limit, since=since, until=until, equal=equal, text=text)
+    return {"items": items, "next": items[-1]["seq"] if len(items) == limit else None}
+
+
+@router.get("/checkpoint")
+def checkpoint(given: Given, asking: Asking) -> PlainTextResponse:
+    """The ledger's size and root now, as a signed note (C2SP tlog-checkpoint); keep it, and give it to `audit verify`."""
+    _require(given, asking, "take a checkpoint")
+    return PlainTextResponse(exporting.checkpoint(given))
+
+
+@router.get("/proofs")
+def proofs(
+    given: Given, asking: Asking, entry: Seq = None, old: Annotated[Seq, Query(alias="from")] = None, size: Seq = None
+) -> dict[str, Any]:
+    """The inclusion proof of `entry`, and the consistency proof from the size `from`, in the ledger of `size` entries."""
+    _require(given, asking, "take a proof")
+    return exporting.proofs(given, entry=entry, old=old, size=size)
 
 
 @router.post("/exports", status_code=201)
 def export(body: NewExport, given: Given, asking: Asking) -> dict[str, Any]:
-    """A signed bundle of the period's evidence; making it is itself in the ledger, and in the bundle."""
-    decision = given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what="export evidence")
-    return given.export_bundle(asking, decision, since=body.since, until=body.until, profile=body.profile)
+    """A signed bundle of the period's evidence; that it is made is in the ledger before it is."""
+    decision = _require(given, asking, "export evidence")
+    return exporting.export(given, asking, decision, since=body.since, until=body.until, profile=body.profile)
 
 
 @router.get("/exports/{name}")
 def download(name: str, given: Given, asking: Asking) -> FileResponse:
     """The bundle as one archive."""
-    given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what="download evidence")
-    return FileResponse(given.export_archive(name), media_type="application/x-tar", filename=f"{name}.tar")
+    decision = _require(given, asking, "download evidence")
+    path = exporting.archive(given, asking, decision, name)
+    return FileResponse(path, media_type="application/x-tar", filename=path.name)
+
+
+def _require(given: Services, asking: Subject, what: str) -> Decision:
+    return given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what=what)

@@ -1,0 +1,74 @@
+"""Checkpoints in a place the database's administrator does not own: one file each, in a folder that only grows.
+
+A checkpoint is signed only when the ledger still agrees with every one published before, so a rewritten ledger gets none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from compliance.attestations import Signer
+from compliance.checkpoints import ORIGIN, sign_checkpoint, size_of
+from compliance.errors import LedgerRewritten
+from compliance.extent import leaf_hashes
+from compliance.merkle import Tree
+
+
+def published(folder: Path) -> list[bytes]:
+    """The checkpoints in `folder`, smallest first."""
+    if not folder.is_dir():
+        return []
+    return [path.read_bytes() for path in sorted(folder.glob("*.txt"))]
+
+
+def publish(folder: Path, checkpoint: bytes) -> Path:
+    """The checkpoint stands in `folder`, for good: a file is never written over."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = f"{size_of(checkpoint):012d}-{root_of(checkpoint).hex()[:12]}.txt"
+    path, partial = folder / name, folder / f".{name}.{os.getpid()}"
+    if not path.exists():
+        with partial.open("wb") as file:
+            file.write(checkpoint)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    return path
+
+
+def ledger_tree(connection: Connection[Any]) -> Tree:
+    """The Merkle tree over all entries that stand now."""
+    row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
+    return Tree(int(row[0] or 0) if row else 0, lambda first, end: leaf_hashes(connection, first, end))
+
+
+def new_checkpoint(connection: Connection[Any], signer: Signer, folder: Path, *, origin: str = ORIGIN) -> bytes:
+    """A signed checkpoint of the ledger as it is, published in `folder`. Raises LedgerRewritten, and then signs nothing."""
+    tree = ledger_tree(connection)
+    for note in published(folder):
+        require_agreement(tree, note)
+    checkpoint = sign_checkpoint(tree.size, tree.root(), signer, origin=origin)
+    publish(folder, checkpoint)
+    return checkpoint
+
+
+def require_agreement(tree: Tree, note: bytes) -> None:
+    """The ledger still begins as it was when `note` was signed. Raises LedgerRewritten."""
+    size = size_of(note)
+    if size > tree.size:
+        raise LedgerRewritten(f"The ledger has {tree.size} entries, but had {size} when a checkpoint was published: it was cut.")
+    if tree.root(size) != root_of(note):
+        raise LedgerRewritten(f"The first {size} entries are not those of the checkpoint published: the ledger was rewritten.")
+
+
+def root_of(note: bytes) -> bytes:
+    """The root in a checkpoint; empty for what is none."""
+    try:
+        return base64.b64decode(note.split(b"\n")[2], validate=True)
+    except (IndexError, binascii.Error):
+        return b""

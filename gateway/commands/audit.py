@@ -1,0 +1,126 @@
+"""`sallyport audit`: evidence exported from the gateway, and verified without it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from gateway.client import Gateway
+from gateway.commands.caller import as_user
+from gateway.console import REFUSED, emit_json, fail, say
+
+DURATION = re.compile(r"(\d{1,6})([mhdw])")
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment: RFC 3339, a date (its first moment in UTC), or how long ago (30m, 24h, 90d, 6w)."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if ago := DURATION.fullmatch(value):
+                return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no moment; write 2026-01-31, 2026-01-31T08:00:00Z, or 90d for 90 days ago.", param, ctx)
+
+
+@click.group()
+def command() -> None:
+    """Evidence: exported for a period and a regulation, verified by anyone."""
+
+
+@command.command()
+@click.option("--since", type=Moment(), default="30d", show_default=True, help="From this moment; a date, or 24h, 90d ago.")
+@click.option("--until", type=Moment(), help="Before this moment; default: now.")
+@click.option("--profile", default="hipaa", show_default=True, help="The regulation profile.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
+@click.option("--json", "as_json", is_flag=True, help="What was exported as JSON on standard output.")
+@as_user
+def export(gateway: Gateway, since: datetime, until: datetime | None, profile: str, out: Path, as_json: bool) -> None:
+    """Write the evidence of a period to the new folder OUT and verify it there."""
+    from compliance.verify import sentences, verify_bundle
+
+    if out.exists():
+        fail("out_exists", f"{out} exists already.", "name a folder that does not exist yet")
+    made = export_to(gateway, since=since, until=until, profile=profile, out=out)
+    found = verify_bundle(out)
+    if as_json:
+        emit_json(made | {"path": str(out), "verified": found.ok, "fingerprint": found.fingerprint})
+    for sentence in sentences(found):
+        say(sentence)
+    if not found.ok:
+        fail("evidence_damaged", f"The evidence in {out} shows that the ledger was changed.", "keep it, and call the operator")
+
+
+def export_to(gateway: Gateway, *, since: datetime, until: datetime | None, profile: str, out: Path) -> dict[str, Any]:
+    """`out`, which did not exist, is the bundle the gateway made. Raises Refusal, GatewayUnreachable."""
+    body = {"since": since.isoformat(), "until": until and until.isoformat(), "profile": profile}
+    made: dict[str, Any] = gateway.post("/v1/audit/exports", body)
+    with tempfile.TemporaryFile() as archive:
+        for part in gateway.download(f"/v1/audit/exports/{made['id']}"):
+            archive.write(part)
+        archive.seek(0)
+        _unpack(archive, out)
+    return made
+
+
+@command.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON on standard output.")
+@click.option("--fingerprint", help="sha256:... of the key that must have signed.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="PEM file of that key.")
+@click.option(
+    "--checkpoint", "kept", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint you kept; repeatable.",
+)  # fmt: skip
+def verify(folder: Path, as_json: bool, fingerprint: str | None, key: Path | None, kept: tuple[Path, ...]) -> None:
+    """Check the evidence in FOLDER: no server, no database, no network. Exit 1 if anything was changed."""
+    from compliance.verify import Wrong, fingerprint_of, public_key, sentences, verify_bundle
+
+    try:
+        pin = fingerprint_of(public_key(key.read_text("utf-8"))) if key else fingerprint
+    except (OSError, ValueError, Wrong) as error:
+        raise click.BadParameter("This is no ed25519 public key in PEM form.", param_hint="--key") from error
+    found = verify_bundle(folder, fingerprint=pin, checkpoints=tuple(path.read_bytes() for path in kept))
+    if as_json:
+        emit_json(asdict(found))
+    for sentence in sentences(found):
+        say(sentence)
+    if not found.ok:
+        raise SystemExit(REFUSED)
+
+
+def _unpack(archive: Any, out: Path) -> None:
+    """`out` holds the archive's files, and nothing is written elsewhere whatever the archive says."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        with tarfile.open(fileobj=archive, mode="r:") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name)
+                content = tar.extractfile(member) if member.isfile() else None
+                if content is None or name.is_absolute() or ".." in name.parts or "\\" in member.name:
+                    fail("archive_refused", "The archive holds something other than plain files.", "export again")
+                target = partial / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    shutil.copyfileobj(content, file)
+        partial.rename(out)
+    except (tarfile.TarError, OSError) as error:
+        fail("archive_refused", f"The archive could not be unpacked ({type(error).__name__}).", "export again")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
