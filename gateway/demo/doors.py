@@ -152,7 +152,7 @@ def _use_lease(stage: Stage, lease: dict[str, Any]) -> dict[str, Any]:
     with psycopg.connect(lease["dsn"], autocommit=True) as connection:
         rows = connection.execute(domain.query).fetchall()  # type: ignore[call-overload]
         count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[arg-type]  # noqa: S608
-        refused = _refused(XX)
+        refused = _refused(connection, (f"TABLE {domain.name}.{table}", "TABLE masking.keys", f"TRUNCATE {table}"))
         dana.delete(f"/v1/leases/{lease['id']}")
         dead = _is_dead(connection)
     if not dead or not _is_dead_login(lease["dsn"]):
