@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from gateway.api.app import create_app
+from gateway.catalog.policies import record_loaded
 from gateway.composition import compose
 from gateway.settings import Settings
 
@@ -19,7 +20,10 @@ def main() -> None:
     """Serves until it is told to stop."""
     logging.basicConfig(level=logging.WARNING)
     settings = Settings.load()
-    app = create_app(compose(settings))
+    given = compose(settings)
+    with given.pool.connection() as connection:
+        record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
+    app = create_app(given)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3))
     asyncio.run(server.serve([_tcp(settings.gateway_url), _unix(settings.gateway_socket)]))
 

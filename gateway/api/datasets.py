@@ -83,6 +83,10 @@ def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) ->
     try:
         for file in files:
             _save(file, folder)
+        with given.pool.connection() as connection:
+            catalog.record_load_started(
+                connection, found, files=len(files), actor=asking.actor(), decision_id=decision.decision_id, now=given.clock()
+            )
         rows = given.load_live(folder, found.contract)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

