@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
-import re
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policies.errors import InvalidPolicies, UnlistedBuiltin
+from policies.builtins import require_listed_builtins
+from policies.errors import InvalidPolicies
 
 DEFAULT_FOLDER = Path(__file__).parent
 ENTRYPOINT = "sallyport/decision"
-
-# What the policies may call. The embedded engine knows fewer built-ins than OPA and answers *undefined*, without an error, where
-# one is missing, and some of its own differ (min and max compare numbers as texts); a list both engines were tested on keeps
-# that from happening unseen.
-BUILTINS = frozenset(
-    {"count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
-     "object.remove", "sort", "trim"}
-)  # fmt: skip
-CALL = re.compile(r"(?<![\w.])([a-z_][a-z0-9_.]*)\(")
-FUNCTION = re.compile(r"^([a-z_][a-z0-9_]*)\(", re.MULTILINE)
-NOT_CODE = re.compile(r'#[^\n]*|"(?:\\.|[^"\\])*"|`[^`]*`')
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +33,36 @@ class Bundle:
         root = folder or DEFAULT_FOLDER
         paths = sorted((root / "rego").rglob("*.rego"))
         try:
-            modules = {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in paths if "_test" not in p.stem}
+            modules = {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in paths if not p.stem.endswith("_test")}
             data = _merged(sorted((root / "data").glob("*.json")))
         except (OSError, ValueError) as error:
             raise InvalidPolicies(f"The policies in {root} cannot be read.") from error
         if not modules:
             raise InvalidPolicies(f"There are no policies in {root}.")
-        _require_listed_builtins(modules)
-        text = json.dumps({"modules": modules, "data": data}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        require_listed_builtins(modules)
+        text = _text({"modules": modules, "data": data})
         return cls(modules, data, "sha256:" + hashlib.sha256(text.encode()).hexdigest())
+
+
+def write_opa_bundle(bundle: Bundle, out: Path, datasets: Mapping[str, Any] | None = None) -> None:
+    """`out` is a bundle for `opa run --bundle` (tar.gz), revision = the policies' digest; equal policies give equal bytes."""
+    files = {f"/{name}": text for name, text in bundle.modules.items()}
+    files["/data.json"] = _text({**bundle.data, "datasets": dict(datasets or {})})
+    files["/.manifest"] = _text({"revision": bundle.digest, "roots": [""], "rego_version": 1})
+    with (
+        out.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name in sorted(files):
+            content = files[name].encode()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _merged(paths: list[Path]) -> dict[str, Any]:
@@ -60,13 +73,3 @@ def _merged(paths: list[Path]) -> dict[str, Any]:
             raise InvalidPolicies(f"{path.name} is no JSON object, or defines again what another file defines.")
         merged |= document
     return merged
-
-
-def _require_listed_builtins(modules: Mapping[str, str]) -> None:
-    code = {name: NOT_CODE.sub(" ", text) for name, text in modules.items()}
-    own = {function for text in code.values() for function in FUNCTION.findall(text)}
-    for name, text in code.items():
-        for called in CALL.findall(text):
-            # `person.holds_one_of(...)` calls a function of another of our packages.
-            if called not in BUILTINS and called.rpartition(".")[2] not in own:
-                raise UnlistedBuiltin(f"{name} calls the built-in '{called}', which is not on the declared list.")

@@ -1,9 +1,13 @@
-"""An OPA server as engine, through opa-python-client: the bundle is pushed once, datasets when they change."""
+"""An OPA server as engine, through opa-python-client: rules and data are pushed, and every answer says which ones gave it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Overrun
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +16,22 @@ from policies.errors import EngineFailed, InvalidPolicies
 
 SECONDS_TO_ANSWER = 2.0
 RETRIES = 1
+# Two tries and, after a restart, a push: then whoever asks is denied, however slowly the server drips its answer.
+TRIES_IN_ALL = 3
+SERVED = "sallyport_served"
+# The library puts a document below /v1/data/; one step up and down again is /v1/data itself, all documents in one transaction.
+ALL_DATA = "../data"
+ANSWER = """package {package}
+
+answer := {{"decision": data.sallyport.decision, "revision": data.revision, "policies": "{digest}"}}
+"""
 
 
 class ServerEngine:
-    """Answers from an OPA server at `url`. A server that lost its policies (a restart) is given them again, once."""
+    """Answers from an OPA server at `url`, one question at a time over one kept connection.
+
+    A server that lost its policies (a restart), or was given others by someone else, is given ours again, once.
+    """
 
     name = "server"
 
@@ -23,47 +39,82 @@ class ServerEngine:
         self, url: str, bundle: Bundle, *, timeout: float = SECONDS_TO_ANSWER, retries: int = RETRIES,
         token: str | None = None,
     ) -> None:  # fmt: skip
-        from opa_client.opa import OpaClient
-
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidPolicies("The OPA server's address is not an http or https URL.")
         self.bundle = bundle
+        self._settings = {
+            "host": parts.hostname, "port": parts.port or (443 if parts.scheme == "https" else 8181),
+            "ssl": parts.scheme == "https", "timeout": timeout, "retries": retries, "token": token,
+        }  # fmt: skip
+        self._deadline = timeout * TRIES_IN_ALL
         self._lock = threading.Lock()
-        self._pushed: Mapping[str, Any] | None = None
-        self._client = OpaClient(
-            host=parts.hostname, port=parts.port or (443 if parts.scheme == "https" else 8181),
-            ssl=parts.scheme == "https", timeout=timeout, retries=retries, token=token,
-        )  # fmt: skip
+        self._datasets: Mapping[str, Any] | None = None
+        self._revision = ""
+        self._fresh()
 
     def ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
-        """The policies' answer as plain JSON values. Raises EngineFailed."""
-        try:
-            with self._lock:
-                if self._pushed is None or (datasets is not self._pushed and datasets != self._pushed):
-                    self._push(datasets)
-                answer = self._query(input)
-                if "result" not in answer:
-                    self._push(datasets)
-                    answer = self._query(input)
-            return answer["result"]
-        except Exception as error:
-            # The library raises many kinds of its own, requests' and urllib3's; each means the same here.
-            raise EngineFailed("The OPA server gave no answer.") from error
+        """The policies' answer as plain JSON values. Raises EngineFailed, at the latest after three times the timeout."""
+        return self._bounded(lambda: self._ask(input, datasets))
 
     def healthy(self) -> bool:
         """The server says it is well."""
-        return bool(self._client.check_health())
+        try:
+            return bool(self._bounded(self._client.check_health))
+        except EngineFailed:
+            return False
+
+    def _bounded(self, work: Callable[[], Any]) -> Any:
+        """What `work` gives, if in time. The library's timeout is for each byte; a server may send one now and then."""
+        with self._lock:
+            running = self._worker.submit(work)
+            try:
+                return running.result(timeout=self._deadline)
+            except Overrun as error:
+                self._fresh()
+                raise EngineFailed("The OPA server did not answer in time.") from error
+            except Exception as error:
+                # The library raises many kinds of its own, requests' and urllib3's; each means the same here.
+                raise EngineFailed("The OPA server gave no answer.") from error
+
+    def _fresh(self) -> None:
+        """A new connection and a new thread; an old one that hangs is left to end by itself."""
+        from opa_client.opa import OpaClient
+
+        self._client = OpaClient(**self._settings)
+        session = self._client._session
+        session.max_redirects = 0  # another server is not the one that was configured
+        session.trust_env = False  # no proxy and no .netrc between the gateway and its policy
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="opa")
+
+    def _ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
+        if self._datasets is None or (datasets is not self._datasets and datasets != self._datasets):
+            self._push(datasets)
+        answer = self._query(input)
+        if not self._ours(answer):
+            self._push(datasets)
+            answer = self._query(input)
+        if not self._ours(answer):
+            raise EngineFailed("The OPA server answers from other policies or other data.")
+        return answer.get("decision")
 
     def _query(self, input: Any) -> Any:
-        return self._client.query_rule(input_data=input, package_path="sallyport", rule_name="decision")
+        return self._client.query_rule(input_data=input, package_path=SERVED, rule_name="answer").get("result")
+
+    def _ours(self, answer: Any) -> bool:
+        known = isinstance(answer, dict) and self._datasets is not None
+        return known and (answer.get("revision"), answer.get("policies")) == (self._revision, self.bundle.digest)
 
     def _push(self, datasets: Mapping[str, Any]) -> None:
-        self._pushed = None
-        for key, document in {**self.bundle.data, "datasets": dict(datasets)}.items():
-            self._client.update_or_create_data(document, key)
-        self._push_modules(dict(self.bundle.modules))
-        self._pushed = datasets
+        self._datasets = None
+        document = {**self.bundle.data, "datasets": dict(datasets)}
+        text = json.dumps(document, sort_keys=True).encode()
+        self._revision = hashlib.sha256(text).hexdigest()
+        # One document, so that an answer is never given from half of it.
+        self._client.update_or_create_data({**document, "revision": self._revision}, ALL_DATA)
+        served = ANSWER.format(package=SERVED, digest=self.bundle.digest)
+        self._push_modules({**self.bundle.modules, f"{SERVED}.rego": served})
+        self._datasets = datasets
 
     def _push_modules(self, waiting: dict[str, str]) -> None:
         """All modules are in the server, which takes a module only after those whose functions it calls."""

@@ -7,6 +7,7 @@ and never looks into them (but for spaces), so no answer depends on it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -55,7 +56,7 @@ def _text(key: Any) -> str:
 
 def _number(value: float) -> float:
     """A small whole number as it is, a larger one just beyond the largest that rules take, any other as one that is not whole."""
-    if value != value or (isinstance(value, float) and abs(value) <= LARGEST and not value.is_integer()):
+    if isinstance(value, float) and not value.is_integer() and not math.isinf(value):
         return NOT_WHOLE
     if abs(value) > LARGEST:
         return LARGEST + 1 if value > 0 else -LARGEST - 1

@@ -106,12 +106,12 @@ def read(s: Any, r: Any, c: Any, datasets: Any) -> list[str] | dict[str, Any]:
         reasons = person(s, r, c, {"data-scientist", "model-validator", "data-steward"}, mfa=False, member=True)
         if s["type"] != "person":
             reasons.append("role_not_permitted")
-        return reasons or terms({name: "clear" for name in asked}, None, 28_800, log=False)
+        return reasons or terms(dict.fromkeys(asked, "clear"), None, 28_800, log=False)
     dataset = found(datasets, r.get("id"))
     purpose = c.get("purpose") or None
     if s["type"] == "service":
         reasons = about_dataset(dataset, asked) + about_promotion(s, r, c.get("promotion"), asked)
-        return reasons or terms({name: "clear" for name in asked}, None, 3_600)
+        return reasons or terms(dict.fromkeys(asked, "clear"), None, 3_600)
     if "break_glass" in c:
         return break_glass(s, r, c, dataset, purpose)
     reasons = person(s, r, c, {"data-scientist", "data-steward"}, mfa=True, member=True)

@@ -99,7 +99,8 @@ def promote(tier: str = "high") -> dict[str, Any]:
 
 def release() -> dict[str, Any]:
     resource = {
-        "type": "egress", "id": "e1", "digest": DIGEST, "author": "dana", "findings": [{"id": "f", "severity": "low", "open": False}],
+        "type": "egress", "id": "e1", "digest": DIGEST, "author": "dana",
+        "findings": [{"id": "f", "severity": "low", "open": False}],
         "approvals": [approval("olga", "output-checker"), approval("otto", "output-checker")],
     }  # fmt: skip
     return question("release", person("output-checker", id="olga"), resource)
@@ -115,21 +116,26 @@ GOOD = {
 }  # fmt: skip
 
 WORDS = (
-    "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote", "release",
-    "export", "live", "sandbox", "clinic", "bank", "readmission", "data-scientist", "data-steward", "model-validator", "on-call",
+    "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote",
+    "release", "export", "live", "sandbox", "clinic", "bank", "readmission", "data-scientist", "data-steward", "model-validator",
+    "on-call",
     "privacy-officer", "compliance-officer", "operator", "output-checker", "model-debugging", "re-identification",
     "incident-response", "deployed", "approved", "low", "medium", "high", "critical", "info", "passed", "failed", "waived",
-    "skipped", "fairness", "explanation", "artifact", "leakage", "", " ", "~", "~61", "é", '"', "\\", "\n", "a\x00", "dana\x00", DIGEST, OTHER,
+    "skipped",
+    "fairness", "explanation", "artifact", "leakage", "", " ", "~", "~61", "é", '"', "\\", "\n", "a\x00", "dana\x00",
+    DIGEST, OTHER,
     *COLUMNS,
 )  # fmt: skip
 NUMBERS = (
-    0, 1, -1, NOW, NOW - 1, NOW + 1, NOW - 30 * DAY, NOW - 30 * DAY - 1, NOW + 10_000, 2**53, 2**53 - 1, -(2**53), 2**63, 2**64 + NOW, 10**30,
+    0, 1, -1, NOW, NOW - 1, NOW + 1, NOW - 30 * DAY, NOW - 30 * DAY - 1, NOW + 10_000, 2**53,
+    2**53 - 1, -(2**53), 2**63, 2**64 + NOW, 10**30,
     0.5, float(NOW), NOW + 0.5, 1e300, 1e-300, -0.0,
 )  # fmt: skip
 words = st.sampled_from(WORDS)
 numbers = st.sampled_from([n for n in NUMBERS if isinstance(n, int) and abs(n) < 2**53]) | st.sampled_from(NUMBERS)
 anything = st.one_of(
-    words, numbers, st.booleans(), st.none(), st.lists(words, max_size=3), st.just({}), st.just([]), st.lists(numbers, max_size=2),
+    words, numbers, st.booleans(), st.none(), st.lists(words, max_size=3), st.just({}), st.just([]),
+    st.lists(numbers, max_size=2),
     st.text(max_size=4).map(lambda text: text.encode("utf-8", "ignore").decode()),
     st.lists(st.dictionaries(words, words, max_size=2), max_size=2),
 )  # fmt: skip
@@ -156,7 +162,7 @@ def same_type(value: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def questions(draw: st.DrawFn) -> Any:
-    """A good question, changed in up to four places: a field left out, doubled, or given another value of the same or any type."""
+    """A good question, changed in up to four places: left out, doubled, or given another value of the same or any type."""
     asked = copy.deepcopy(GOOD[draw(st.sampled_from(sorted(GOOD)))]())
     if draw(st.integers(0, 9)) == 0:
         asked["context"] |= GOOD[draw(st.sampled_from(["live", "break_glass", "service"]))]()["context"]

@@ -9,7 +9,9 @@ import data.sallyport.values
 
 reasons := ((((role | person.training) | person.mfa) | dataset.reasons) | purpose) | justification
 
-role contains "role_not_permitted" if not person.holds_one_of([data.roles.break_glass])
+role contains "role_not_permitted" if not on_call
+
+on_call if person.holds_one_of([data.roles.break_glass])
 
 purpose contains "purpose_missing" if {
 	dataset.asked
@@ -19,8 +21,10 @@ purpose contains "purpose_missing" if {
 purpose contains "purpose_not_permitted" if {
 	dataset.asked
 	dataset.purpose
-	dataset.purpose != data.purposes.break_glass
+	not responding
 }
+
+responding if dataset.purpose == data.purposes.break_glass
 
 # METADATA
 # title: Justification and incident are given

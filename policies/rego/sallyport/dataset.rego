@@ -31,7 +31,7 @@ known := object.filter(asked.columns, columns)
 # description: What the views made for a lease do to each known column asked for, by its class.
 treatments := {name: data.treatments[class] | some name, class in known}
 
-classes := {class | class := known[_]}
+classes := {class | class := known[_]; data.treatments[class]}
 
 all_known if count(treatments) == count(columns)
 

@@ -5,4 +5,6 @@ package sallyport.export
 
 import data.sallyport.person
 
-reasons contains "role_not_permitted" if not person.holds_one_of(data.roles.export_audit)
+reasons contains "role_not_permitted" if not permitted
+
+permitted if person.holds_one_of(data.roles.export_audit)

@@ -56,8 +56,10 @@ reasons contains "column_not_granted" if {
 #   sentence: The grant is not valid yet.
 reasons contains "grant_not_yet_valid" if {
 	given
-	not given.not_before <= input.context.now
+	not begun
 }
+
+begun if given.not_before <= input.context.now
 
 # METADATA
 # title: The grant has not ended
@@ -66,8 +68,10 @@ reasons contains "grant_not_yet_valid" if {
 #   sentence: The grant has expired.
 reasons contains "grant_expired" if {
 	given
-	not input.context.now < given.expires
+	not running
 }
+
+running if input.context.now < given.expires
 
 # METADATA
 # title: The grant stands
@@ -87,14 +91,17 @@ reasons contains "grant_revoked" if {
 #   sentence: Approvals by enough other people in the required roles are missing.
 reasons contains "approvals_missing" if {
 	given
-	count(approvers(data.roles.approve_access)) == 0
+	not approved
 }
 
-reasons contains "approvals_missing" if {
-	given
-	some class in dataset.classes
-	count(approvers(data.roles.approve_access)) < data.approvers_needed[class]
+approved if {
+	count(stewards) > 0
+	count([class | some class in dataset.classes; not enough_for(class)]) == 0
 }
+
+enough_for(class) if count(stewards) >= data.approvers_needed[class]
+
+stewards := approvers(data.roles.approve_access)
 
 # METADATA
 # title: A privacy officer approved a re-identification
@@ -104,8 +111,10 @@ reasons contains "approvals_missing" if {
 reasons contains "privacy_officer_missing" if {
 	given
 	dataset.purpose == data.purposes.re_identification
-	count(approvers(data.roles.approve_re_identification)) == 0
+	not privacy_officer_approved
 }
+
+privacy_officer_approved if count(approvers(data.roles.approve_re_identification)) > 0
 
 # METADATA
 # title: Nobody approves their own request

@@ -12,7 +12,9 @@ reasons := ((((role | person.training) | person.mfa) | person.membership) | data
 
 more := dataset.purpose_reasons | grant.reasons
 
-role contains "role_not_permitted" if not person.holds_one_of(data.roles.read_live)
+role contains "role_not_permitted" if not permitted
+
+permitted if person.holds_one_of(data.roles.read_live)
 
 obligations := {
 	"columns": columns,

@@ -72,10 +72,14 @@ check_reasons contains "digest_mismatch" if {
 # custom:
 #   reason: open_findings
 #   sentence: A finding that must be closed first is open, or it is not said which findings there are.
-finding_reasons contains "open_findings" if not is_array(input.resource.findings)
+finding_reasons contains "open_findings" if not input.resource.findings
 
 finding_reasons contains "open_findings" if {
 	some finding in input.resource.findings
-	not finding.open == false
-	not finding.severity in data.promotion.harmless_severities
+	not closed(finding)
+	not harmless(finding)
 }
+
+closed(finding) if finding.open == false
+
+harmless(finding) if finding.severity in data.promotion.harmless_severities

@@ -7,7 +7,9 @@ digest := object.get(input.resource, "digest", "")
 
 votes := object.get(input.resource, "approvals", [])
 
-reasons contains "approvals_missing" if count(reviewers) < data.promotion.output_reviewers
+reasons contains "approvals_missing" if not reviewed
+
+reviewed if count(reviewers) >= data.promotion.output_reviewers
 
 reviewers contains vote.by if {
 	some vote in votes
@@ -30,7 +32,7 @@ reasons contains "digest_mismatch" if {
 	not vote.digest == digest
 }
 
-reasons contains "open_findings" if not is_array(input.resource.findings)
+reasons contains "open_findings" if not input.resource.findings
 
 reasons contains "open_findings" if {
 	some finding in input.resource.findings
