@@ -1,32 +1,35 @@
-"""skops: a zip of a JSON schema and NumPy arrays. Its types are reviewed here; nothing is loaded.
-
-Tree models are refused: a forged tree's indices crash the process that predicts with it, and ONNX has no such hole.
-"""
+"""skops: a zip of a JSON schema and NumPy arrays. Each type in it must be one that was reviewed; nothing is loaded."""
 
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from promotion.scan import arrays, skops_trees
+from promotion.scan.report import Data, Refused, require
+from promotion.scan.skops_types import BIT_GENERATORS, is_reviewed, is_reviewed_function
+from promotion.scan.strict import parse_json
+from promotion.scan.zips import members
+
 NAME = "skops"
-MOST_MEMBERS, MOST_BYTES, HIGHEST_RATIO = 5_000, 2 * 1024**3, 200
+ENDINGS = (".skops",)
+LARGEST_SCHEMA = 256 << 20
+DEEPEST = 200
+PROTOCOL = 2
+UNKNOWN = "skops_type"
 LOADERS = frozenset(
     [
-        "BoundMethodNode",
         "BytearrayNode",
         "BytesNode",
-        "CachedNode",
-        "CastNode",
-        "DataclassNode",
-        "DictNode",
         "DTypeNode",
+        "DefaultDictNode",
+        "DictNode",
         "FunctionNode",
         "JsonNode",
         "ListNode",
+        "LossNode",
         "MaskedArrayNode",
         "NdArrayNode",
         "ObjectNode",
@@ -35,115 +38,161 @@ LOADERS = frozenset(
         "SetNode",
         "SliceNode",
         "SparseMatrixNode",
+        "TreeNode",
         "TupleNode",
         "TypeNode",
     ]
 )
-REVIEWED_MODULES = (
-    "builtins", "numpy", "numpy.random", "numpy.random._generator", "numpy.random._pcg64", "numpy.random.mtrand", "numpy.dtypes",
-    "collections", "scipy.sparse", "scipy.sparse._csr", "scipy.sparse._csc", "numpy._core.multiarray", "numpy.core.multiarray",
-)  # fmt: skip
-REVIEWED_BUILTINS = frozenset(
+# Their content is made anew each time skops writes the same object; both are checked, and either is harmless.
+MADE_ANEW = ("DTypeNode", "RandomStateNode", "RandomGeneratorNode", "LossNode")
+KEYS = frozenset(
     [
-        "bool",
-        "bytearray",
-        "bytes",
-        "complex",
-        "dict",
-        "float",
-        "frozenset",
-        "int",
-        "list",
-        "NoneType",
-        "set",
-        "slice",
-        "str",
-        "tuple",
+        "__class__",
+        "__module__",
+        "__loader__",
+        "__id__",
+        "__reduce__",
+        "content",
+        "key_types",
         "type",
-        "OrderedDict",
-        "defaultdict",
+        "file",
+        "shape",
+        "is_json",
+        "protocol",
+        "_skops_version",
     ]
 )
-REFUSED_PARTS = ("tree", "ensemble", "_loss", "neighbors", "_pairwise")
 
 
-def looks_like(base: str, head: bytes) -> bool:
-    return base.endswith(".skops") or head.startswith(b"PK\x03\x04")
+def looks_like(base: str, data: Data) -> bool:
+    return bytes(data[:4]) == b"PK\x03\x04"
 
 
-def problem(file: Path, head: bytes) -> tuple[str, str] | None:
-    """Why the file is refused."""
-    try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError):
-        return "archive", "This is no whole zip archive."
+def require_good(data: Data) -> None:
+    """Raises Refused."""
+    archive, names = members(data)
     with archive:
-        names = [member.filename for member in archive.infolist()]
-        if "schema.json" not in names:
-            return "archive", "This archive is no skops model."
-        if found := _members(archive.infolist(), names) or _edges(file, archive):
-            return found
-        schema = json.loads(archive.read("schema.json"))
-        for number, name in enumerate(names):
-            if number and name.endswith(".npy") and not _plain_array(archive.open(name).read(1_000)):
-                return "pickle", "An array of the archive holds pickled objects."
-    return _types(schema)
+        require("schema.json" in names, "archive", "This archive is no skops model.")
+        require(all(name == "schema.json" or name.endswith((".npy", ".npz", ".bin")) for name in names), "format_refused",
+                "The archive holds something other than a schema and arrays.")  # fmt: skip
+        schema = parse_json(archive.read("schema.json"), LARGEST_SCHEMA)
+        require(
+            isinstance(schema, dict) and schema.get("protocol") == PROTOCOL,
+            UNKNOWN,
+            "The model is of an unknown version of skops.",
+        )
+        walk = _Walk(archive)
+        walk.node(schema, 0, None)
+        # What no part of the model names is not looked at by skops either, and has no business here.
+        require(walk.used | {"schema.json"} == set(names), "trailing_data", "The archive holds files the model does not use.")
 
 
-def _members(members: list[zipfile.ZipInfo], names: list[str]) -> tuple[str, str] | None:
-    if len(members) > MOST_MEMBERS or sum(m.file_size for m in members) > MOST_BYTES or len(set(names)) != len(names):
-        return "archive_bomb", "The archive has too many members or bytes, or one twice."
-    for member in members:
-        if member.file_size > HIGHEST_RATIO * max(member.compress_size, 1) and member.file_size > 1_000_000:
-            return "archive_bomb", "A member of the archive unpacks to far more than it holds."
-        if member.filename.startswith("/") or ".." in member.filename.split("/") or "\\" in member.filename:
-            return "path_escape", "A member of the archive names a path outside it."
-        if (member.filename != "schema.json" and not member.filename.endswith((".npy", ".npz"))) or member.flag_bits & 1:
-            return "format_refused", "The archive holds something other than a schema and arrays."
-    return None
+class _Walk:
+    """Goes through every node of a schema once."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.used: set[str] = set()
+        self.seen: dict[Any, Mapping[str, Any]] = {}
+
+    def node(self, node: Any, depth: int, owner: int | None) -> None:
+        require(depth <= DEEPEST, "too_deep", "The model is nested beyond reason.")
+        require(isinstance(node, dict) and set(node) <= KEYS, UNKNOWN, "A part of the model is not described as skops does.")
+        loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
+        require(loader in LOADERS, UNKNOWN, "The model uses a loader that was not reviewed.")
+        self._once(node)
+        known = is_reviewed_function(name) if loader == "FunctionNode" else is_reviewed(name)
+        require(known, UNKNOWN, "The model holds a type that was not reviewed.")
+        _require_fitting(str(loader), name, node)
+        owner = skops_trees.require_owned(node, owner, self.load)
+        self._file(str(loader), node)
+        for inner in _inner(str(loader), node):
+            self.node(inner, depth + 1, owner)
+
+    def load(self, name: str) -> Any:
+        self.used.add(name)
+        try:
+            return arrays.require_array(self.archive.read(name))
+        except KeyError as error:
+            raise Refused("archive", "The model names a file that is not in the archive.") from error
+
+    def _file(self, loader: str, node: Mapping[str, Any]) -> None:
+        if "file" not in node:
+            return
+        name = node["file"]
+        good = {"NdArrayNode": ".npy", "SparseMatrixNode": ".npz", "BytesNode": ".bin", "BytearrayNode": ".bin"}.get(loader, "?")
+        require(isinstance(name, str) and name.endswith(good), UNKNOWN, "A part of the model names a file it does not use.")
+        if good == ".npy":
+            self.load(name)
+            return
+        self.used.add(name)
+        if good == ".npz":
+            arrays.require_sparse(self.archive.read(name))
+
+    def _once(self, node: Mapping[str, Any]) -> None:
+        """Two parts of one id are one part to skops: the second's content would never be looked at."""
+        if "__id__" in node:
+            first = self.seen.setdefault(node["__id__"], node)
+            same = first is node or _bare(first) == _bare(node)
+            require(same, UNKNOWN, "Two parts of the model go by one id.")
 
 
-def _edges(file: Path, archive: zipfile.ZipFile) -> tuple[str, str] | None:
-    """Nothing stands before the first member or after the end record."""
-    with file.open("rb") as opened:
-        begins = opened.read(4) == b"PK\x03\x04"
-        opened.seek(-22, 2)
-        ends = opened.read(4) == b"PK\x05\x06"
-    return None if begins and ends and not archive.comment else ("trailing_data", "Data stands before or after the archive.")
+def _bare(node: Any) -> Any:
+    """A part of the model without its ids, and without what skops makes anew each time it writes the same object."""
+    if isinstance(node, list):
+        return [_bare(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    left_out = {"__id__", "protocol", "_skops_version"}
+    if node.get("__loader__") in MADE_ANEW:
+        left_out |= {"content", "__reduce__"}
+    return {key: _bare(value) for key, value in node.items() if key not in left_out}
 
 
-def _plain_array(head: bytes) -> bool:
-    if not head.startswith(b"\x93NUMPY"):
-        return False
-    length = int.from_bytes(head[8:10], "little") if head[6] == 1 else int.from_bytes(head[8:12], "little")
-    header = head[10 if head[6] == 1 else 12 :][:length]
-    return b"'O'" not in header and b"|O" not in header and b"fortran_order" in header
+def _require_fitting(loader: str, name: str, node: Mapping[str, Any]) -> None:
+    """The loader is the one that skops uses for the type, and its content of the kind it reads."""
+    fixed = {
+        "DictNode": ("builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"), "ListNode": ("builtins.list",),
+        "SetNode": ("builtins.set", "builtins.frozenset"), "TupleNode": ("builtins.tuple",), "SliceNode": ("builtins.slice",),
+        "JsonNode": ("builtins.str",), "BytesNode": ("builtins.bytes",), "BytearrayNode": ("builtins.bytearray",),
+        "DefaultDictNode": ("collections.defaultdict",), "DTypeNode": ("numpy.dtype",),
+        "MaskedArrayNode": ("numpy.ma.MaskedArray",),
+        "RandomStateNode": ("numpy.random.mtrand.RandomState",), "RandomGeneratorNode": ("numpy.random._generator.Generator",),
+        "TreeNode": ("sklearn.tree._tree.Tree",),
+    }  # fmt: skip
+    prefix = {"ObjectNode": "sklearn.", "LossNode": "sklearn.", "NdArrayNode": "numpy.", "SparseMatrixNode": "scipy.sparse."}
+    good = name in fixed[loader] if loader in fixed else name.startswith(prefix.get(loader, ""))
+    require(good, UNKNOWN, "A type does not go with its loader.")
+    if loader == "JsonNode":
+        content = json.loads(node["content"])
+        require(not isinstance(content, dict | list), UNKNOWN, "A part of the model is not described as skops does.")
+    if loader == "ObjectNode" and "Vectorizer" in name:
+        given = node["content"]["content"].get("input", {}).get("content", "")
+        require(given == '"content"', UNKNOWN, "A vectoriser that reads files is refused.")
+    if loader == "RandomGeneratorNode":
+        kind = json.loads(node["content"]["bit_generator"]["content"]["bit_generator"]["content"])
+        require(kind in BIT_GENERATORS, UNKNOWN, "The model names a generator that was not reviewed.")
 
 
-def _types(schema: Any) -> tuple[str, str] | None:
-    for node in _nodes(schema, 0):
-        module, name, loader = str(node.get("__module__", "")), str(node.get("__class__", "")), node.get("__loader__")
-        if loader not in LOADERS:
-            return "skops_type", "The model uses a loader that was not reviewed."
-        if loader in ("FunctionNode", "BoundMethodNode") and not module.startswith(("numpy", "sklearn", "scipy")):
-            return "skops_type", "The model names a function that was not reviewed."
-        if any(part in module for part in REFUSED_PARTS if module.startswith("sklearn")):
-            return "skops_type", "Tree and neighbour models are accepted as ONNX only."
-        if module in ("builtins", "collections") and name not in REVIEWED_BUILTINS and loader != "FunctionNode":
-            return "skops_type", "The model names a built-in that was not reviewed."
-        if module not in REVIEWED_MODULES and not module.startswith(("sklearn.", "numpy.", "scipy.")):
-            return "skops_type", "The model holds a type that was not reviewed."
-    return None
-
-
-def _nodes(value: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if depth > 100:
-        raise RecursionError
-    if isinstance(value, dict):
-        if "__loader__" in value or "__class__" in value:
-            yield value
-        for item in value.values():
-            yield from _nodes(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _nodes(item, depth + 1)
+def _inner(loader: str, node: Mapping[str, Any]) -> list[Any]:
+    """The nodes directly inside a node."""
+    content = node.get("content")
+    match loader:
+        case "JsonNode" | "FunctionNode" | "TypeNode" | "BytesNode" | "BytearrayNode" | "SparseMatrixNode":
+            require(loader == "JsonNode" or content is None, UNKNOWN, "A part of the model is not described as skops does.")
+            return []
+        case "ListNode" | "TupleNode" | "SetNode":
+            require(isinstance(content, list), UNKNOWN, "A part of the model is not described as skops does.")
+            return list(content or [])
+        case "DictNode":
+            require(isinstance(content, dict), UNKNOWN, "A part of the model is not described as skops does.")
+            return [node["key_types"], *(content or {}).values()]
+        case "NdArrayNode":
+            require(node.get("type") in ("numpy", "json"), UNKNOWN, "A part of the model is not described as skops does.")
+            return [] if node["type"] == "numpy" else [*(content or []), node["shape"]]
+        case "SliceNode":
+            return [one for one in (content or {}).values() if isinstance(one, dict)]
+        case "DefaultDictNode" | "MaskedArrayNode" | "RandomGeneratorNode":
+            return list((content or {}).values())
+    arguments = [node["__reduce__"]["args"]] if "__reduce__" in node else []
+    return [*([] if content is None else [content]), *arguments]
