@@ -14,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {**standard, **given}
 
 
-def _limiter(limits: Limits) -> object:
+def _limiter(limits: Limits) -> Callable[[], None]:
     bounds = {
         resource.RLIMIT_AS: limits.memory_mb << 20,
         resource.RLIMIT_CPU: limits.cpu_seconds,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from gateway.client import Gateway
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +40,46 @@ def database_url(postgres_url: str) -> Iterator[str]:
     yield url
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def stack_home() -> Iterator[Path]:
+    """The home of an embedded stack that runs as long as the session; what tests put in it stays for the others."""
+    from gateway.embedded import stack
+    from gateway.embedded.home import Home
+
+    folder = Path(tempfile.mkdtemp(prefix="sp-home-"))
+    before = os.environ.get("SALLYPORT_HOME")
+    os.environ["SALLYPORT_HOME"] = str(folder)
+    home = Home.here()
+    try:
+        stack.up(home, lambda name, seconds: None)
+        yield folder
+    finally:
+        stack.down(home, lambda name, seconds: None)
+        shutil.rmtree(home.sockets, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("SALLYPORT_HOME") if before is None else os.environ.update(SALLYPORT_HOME=before)
+
+
+@pytest.fixture(scope="session")
+def as_user(stack_home: Path) -> Callable[[str], Gateway]:
+    """The running stack's gateway, as a person or service of it reaches it: `as_user("dana").get(...)`."""
+    from gateway.commands.caller import connect
+
+    return connect
+
+
+@pytest.fixture(scope="session")
+def clinic(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small clinic (300 patients, 120 notes) that is loaded into the running stack's live database."""
+    from gateway.commands.dataset import send_rows
+    from sandbox.domains import contract_path
+    from sandbox.domains.clinic.generate import write
+
+    folder = tmp_path_factory.mktemp("clinic")
+    write(folder, patients=300, notes=120, seed=7)
+    sam = as_user("sam")
+    sam.post("/v1/datasets", {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")})
+    send_rows(sam, "clinic", folder)
+    return folder

@@ -150,8 +150,8 @@ def _use_lease(stage: Stage, lease: dict[str, Any]) -> dict[str, Any]:
     dana, domain = stage.as_("dana"), stage.domain
     table = domain.columns[0].partition(".")[0]
     with psycopg.connect(lease["dsn"], autocommit=True) as connection:
-        rows = connection.execute(domain.query).fetchall()  # type: ignore[call-overload]
-        count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[arg-type]  # noqa: S608
+        rows = connection.execute(domain.query).fetchall()
+        count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
         refused = _refused(connection, (f"TABLE {domain.name}.{table}", "TABLE masking.keys", f"TRUNCATE {table}"))
         dana.delete(f"/v1/leases/{lease['id']}")
         dead = _is_dead(connection)
@@ -169,7 +169,7 @@ def _refused(connection: psycopg.Connection[Any], statements: Sequence[str]) -> 
     found = {}
     for statement in statements:
         try:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
         except psycopg.Error as error:
             found[statement] = type(error).__name__
         else:
