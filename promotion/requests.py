@@ -144,7 +144,7 @@ def findings(connection: Connection[Any], promotion: str) -> list[dict[str, Any]
 def approvals(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
     """The promotion's approvals; `at` in seconds since the epoch."""
     return _rows(
-        connection, "SELECT by, role, digest, extract(epoch FROM at)::bigint AS at, meaning FROM promotion.approvals"
+        connection, "SELECT by, role, digest, floor(extract(epoch FROM at))::bigint AS at, meaning FROM promotion.approvals"
         " WHERE request = %s ORDER BY at", promotion,
     )  # fmt: skip
 

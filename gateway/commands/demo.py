@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.client import Refusal
 from gateway.console import emit_json, fail, say
 from gateway.demo.domains import DOMAINS
 from gateway.embedded.home import Home
@@ -45,6 +46,8 @@ def command(as_json: bool, domain: str, data: Path | None, keep_running: bool) -
     try:
         find_bwrap()
         report = play(home, chosen, data=data, out=bundle, keep_running=keep_running)
+    except Refusal as refusal:
+        fail(refusal.problem_code, f"{refusal} [{', '.join(refusal.reasons)}]")
     except (GatewayError, SandboxError) as error:
         fail(error.code, str(error), NEXT_STEPS.get(error.code))
     report["seconds"] = round(time.monotonic() - started, 2)

@@ -42,9 +42,8 @@ def command(as_json: bool) -> None:
         emit_json({"ok": _good(findings), "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            say(
-                f"  {'ok     ' if finding.ok else 'MISSING' if finding.needed else 'absent '}  {finding.name:<22} {finding.detail}"
-            )
+            mark = "ok" if finding.ok else "MISSING" if finding.needed else "absent"
+            say(f"  {mark:<8} {finding.name:<20} {finding.detail}")
             if not finding.ok:
                 say(f"           what to do: {finding.todo}")
         say("everything that is needed is here" if _good(findings) else "something that is needed is missing")
