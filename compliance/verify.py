@@ -304,7 +304,8 @@ class _Walk:
         name = title(entry | {"seq": expected})
         if seq != expected or self.suspect:  # this entry, when its own hash is wrong too; else the one before it
             this = seq != expected or not intact
-            self.wrong("entry_changed", expected - 1 + this, (name if this else str(self.suspect)) + CHANGED)
+            calls = f" It calls itself entry {seq}." if isinstance(seq, int) and seq != expected else ""
+            self.wrong("entry_changed", expected - 1 + this, (name if this else str(self.suspect)) + CHANGED + calls)
             self.suspect = None
         elif not intact:
             self.suspect = name
