@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,8 +19,8 @@ from gateway.catalog import datasets, snapshots
 from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
 from gateway.errors import GatewayError
-from sandbox.errors import BuildFailed, SandboxError
-from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot
+from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError
+from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot, verify_snapshot
 from sandbox.sources import PostgresSource
 from sandbox.text import Scrubber
 
@@ -75,10 +76,15 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
 
 
 def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
-    """The signed manifest is beside the files, and both are where snapshots stand; the facts for the ledger."""
+    """The signed manifest is beside the files, and both are where snapshots stand; the facts for the ledger.
+
+    Equal bytes built before stand there already, with the manifest signed then: that one counts.
+    """
     envelope = sign_statement(built.statement, given.signer)
     (work / "snapshot" / MANIFEST).write_text(json.dumps(envelope), "utf-8")
     target, held = given.snapshot_folder(built.digest), given.holdout_folder(built.digest)
+    if target.exists():
+        envelope = _standing(given, target) or envelope
     if (work / "holdout").exists() and not held.exists():
         (work / "holdout").rename(held)
     if not target.exists():
@@ -88,6 +94,17 @@ def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
         "k": risk["k"], "l": risk["l"], "suppressed_rows": dict(risk["suppressed_rows"]),
         "envelope": digest(canonical_json(envelope)),
     }  # fmt: skip
+
+
+def _standing(given: Services, target: Path) -> dict[str, Any] | None:
+    """The envelope of the snapshot that stands in `target`; one that was damaged is taken away."""
+    try:
+        verify_snapshot(target, given.public_keys())
+    except InvalidSnapshot:
+        shutil.rmtree(target)
+        return None
+    envelope: dict[str, Any] = json.loads((target / MANIFEST).read_text("utf-8"))
+    return envelope
 
 
 def _not_built(given: Services, name: str, error: Exception) -> str:
