@@ -31,13 +31,14 @@ known := object.filter(asked.columns, columns)
 # description: What the views made for a lease do to each known column asked for, by its class.
 treatments := {name: data.treatments[class] | some name, class in known}
 
-classes := {class | class := known[_]; data.treatments[class]}
+classes := {class | some class in given_classes; data.treatments[class]}
 
-all_known if count(treatments) == count(columns)
+given_classes := {class | class := known[_]}
 
-# A column asked for twice is one column.
+# A column asked for twice is one column; looking up each is slow, so it is done only where the count does not settle it.
 all_known if {
-	count(treatments) < count(columns)
+	count(treatments) == count(columns)
+} else if {
 	count([name | some name in columns; not treatments[name]]) == 0
 }
 
@@ -46,11 +47,8 @@ all_known if {
 # description: Judged whether the dataset knows the column or not. Comparing whole objects first spares a look-up for each column.
 covered_by(names) if {
 	all_known
-	count(object.remove(treatments, names)) == 0
-}
-
-covered_by(names) if {
-	not all_known
+	count(object.remove(known, names)) == 0
+} else if {
 	count([name | some name in columns; not name in names]) == 0
 }
 

@@ -30,8 +30,10 @@ approval_reasons := data.sallyport.quorum.reasons
 #   sentence: A check that the tier requires was not made.
 check_reasons contains "check_missing" if {
 	some name in tier.checks
-	count(made(name)) == 0
+	not name in made
 }
+
+made := {check.name | some check in checks}
 
 # METADATA
 # title: Every required check passed
@@ -40,12 +42,10 @@ check_reasons contains "check_missing" if {
 #   reason: check_failed
 #   sentence: A check that the tier requires did not pass.
 check_reasons contains "check_failed" if {
-	some name in tier.checks
-	some check in made(name)
+	some check in checks
+	check.name in tier.checks
 	not good(check)
 }
-
-made(name) := [check | some check in checks; check.name == name]
 
 good(check) if check.outcome == "passed"
 

@@ -33,14 +33,15 @@ roles := promote.tier.approvals
 # Places in the tier's list rather than roles, so that a tier can ask for two people of one role.
 places := {place | roles[place]}
 
-groups := {places} | {group | some a in places; some b in places; some c in places; group := {a, b, c}}
+groups := {places} | {group | some a in places; some b in places; a <= b; some c in places; b <= c; group := {a, b, c}}
 
 people(group) := {approval.by |
 	some place in group
-	some approval in approvals
+	some approval in counting
 	approval.role == roles[place]
-	counts(approval)
 }
+
+counting := [approval | some approval in approvals; counts(approval)]
 
 counts(approval) if {
 	approval.by != ""
