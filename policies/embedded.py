@@ -29,8 +29,7 @@ class EmbeddedEngine:
 
         with self._lock:
             try:
-                if self._datasets is None or (datasets is not self._datasets and datasets != self._datasets):
-                    self._compile(datasets)
+                self._prepare(datasets)
                 self._interpreter.set_input(encoded(input))
                 answer = self._interpreter.query_bundle_entrypoint(self._compiled, ENTRYPOINT)
                 if not answer.ok():
@@ -43,10 +42,25 @@ class EmbeddedEngine:
         """A well-formed question is answered."""
         return isinstance(self.ask({}, self._datasets or {}), Mapping)
 
+    def prepare(self, datasets: Mapping[str, Any]) -> None:
+        """The policies are compiled with `datasets`. Raises InvalidPolicies."""
+        from regopy import RegoError
+
+        with self._lock:
+            try:
+                self._prepare(datasets)
+            except (RegoError, ValueError, TypeError) as error:
+                raise InvalidPolicies("The policies do not compile.") from error
+
+    def _prepare(self, datasets: Mapping[str, Any]) -> None:
+        if self._datasets is None or (datasets is not self._datasets and datasets != self._datasets):
+            self._compile(datasets)
+
     def _compile(self, datasets: Mapping[str, Any]) -> None:
-        from regopy import Interpreter
+        from regopy import Interpreter, LogLevel
 
         source = Interpreter()
+        source.log_level = LogLevel.NONE  # it would write to the process's standard output
         for name, text in self.bundle.modules.items():
             source.add_module(name, text)
         source.add_data({**self.bundle.data, "datasets": encoded(datasets)})
