@@ -12,7 +12,7 @@ from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from promotion import requests
-from promotion.checks import CHECKS, CheckContext, CheckResult, Finding
+from promotion.checks import CHECKS, CheckContext, CheckResult, Finding, in_order
 from promotion.errors import PromotionError
 from promotion.model_contracts import load_model_contract
 from promotion.requests import Promotion
@@ -28,16 +28,18 @@ FIRST = "artifact"
 PREDICATE_TYPE = "urn:sallyport:check:v1"
 
 
-def names() -> tuple[str, ...]:
-    """The checks in the order they run."""
-    return tuple(CHECKS)
+def names(given: Services, tier: str) -> tuple[str, ...]:
+    """The checks that policy requires for the tier, in the order they run."""
+    return in_order(given.policy.engine.bundle.data["tiers"].get(tier, {}).get("checks", CHECKS))
 
 
-def begin(given: Services, promotion: str) -> None:
-    """The promotion is being checked."""
+def begin(given: Services, promotion: str) -> list[str]:
+    """The promotion is being checked; the checks it gets."""
     with given.pool.connection() as connection:
-        if requests.get(connection, promotion).state in (State.SUBMITTED, State.CHECKING):
+        found = requests.get(connection, promotion)
+        if found.state in (State.SUBMITTED, State.CHECKING):
             requests.move(connection, promotion, State.CHECKING, actor=CHECKER, now=given.clock())
+    return list(names(given, found.tier))
 
 
 def check(given: Services, promotion: str, name: str) -> str:
@@ -73,7 +75,8 @@ def finish(given: Services, promotion: str) -> str:
         if found.state is not State.CHECKING:
             return str(found.state)
         checks = requests.checks(connection, promotion)
-        good = len(checks) == len(CHECKS) and all(one["outcome"] == "passed" for one in checks)
+        wanted = set(names(given, found.tier))
+        good = wanted <= {one["name"] for one in checks} and all(one["outcome"] == "passed" for one in checks)
         to = State.AWAITING_APPROVAL if good else State.REFUSED
         return str(requests.move(connection, promotion, to, actor=CHECKER, now=given.clock()).state)
 

@@ -45,16 +45,15 @@ def _build(snapshot: str) -> str:
 @DBOS.workflow(name=CHECK_MODEL)
 def check_model(promotion: str) -> str:
     """The promotion's checks have run, each a step of its own."""
-    _begin(promotion)
-    for name in checking.names():
+    for name in _begin(promotion):
         if _check(promotion, name) == "failed" and name == checking.FIRST:
             break  # nothing looks into bytes that may run code
     return _finish(promotion)
 
 
 @DBOS.step(name="begin")
-def _begin(promotion: str) -> None:
-    checking.begin(services(), promotion)
+def _begin(promotion: str) -> list[str]:
+    return checking.begin(services(), promotion)
 
 
 @DBOS.step(name="check")

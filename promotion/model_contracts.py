@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from compliance.canonical import canonical_json, digest
 from promotion.errors import InvalidModelContract
@@ -33,6 +33,26 @@ class Metric(Strict):
     at_least: float = Field(ge=0, le=1)
 
 
+class Fairness(Strict):
+    """The columns of the features by whose values people are grouped, and how far apart rates may be between groups."""
+
+    groups: tuple[str, ...] = Field(min_length=1, max_length=10)
+    max_difference: float = Field(gt=0, le=1)
+
+
+class Alert(Strict):
+    """A rule on what is predicted in production: it raises a finding when the metric is above the limit within the window."""
+
+    metric: str = Field(pattern=r"^(positive_rate|latency_p99_ms|missing:[A-Za-z_][A-Za-z0-9_]{0,62})$")
+    window: str = Field(default="1h", pattern=r"^[1-9][0-9]{0,3}[mhd]$")
+    above: float = Field(ge=0)
+
+    @property
+    def seconds(self) -> int:
+        """The window's length."""
+        return int(self.window[:-1]) * {"m": 60, "h": 3_600, "d": 86_400}[self.window[-1]]
+
+
 class ModelContract(Strict):
     """A model contract. `features` is the query that makes `inputs`, `label` and `person` from a snapshot's tables."""
 
@@ -46,6 +66,17 @@ class ModelContract(Strict):
     inputs: tuple[Input, ...] = Field(min_length=1)
     positive: str | int = Field(default=1, description="The label's value that the model's score stands for.")
     metrics: tuple[Metric, ...] = Field(min_length=1)
+    fairness: Fairness | None = None
+    alerts: tuple[Alert, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [column.name for column in self.inputs]
+        if len(set(names)) != len(names):
+            raise ValueError("an input is named twice")
+        if any(alert.metric.startswith("missing:") and alert.metric[8:] not in names for alert in self.alerts):
+            raise ValueError("an alert is on an input that is not there")
+        return self
 
     @property
     def digest(self) -> str:

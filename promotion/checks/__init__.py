@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from promotion.checks import artifact, data_quality, leakage, lineage, performance
+from collections.abc import Iterable
+
+from promotion.checks import artifact, data_quality, explanation, fairness, leakage, lineage, membership_inference, performance
 from promotion.checks.context import Check, CheckContext, CheckResult, Finding
 
 # In the order they run; `artifact` first, because nothing looks into bytes that were not scanned.
@@ -12,6 +14,16 @@ CHECKS: dict[str, Check] = {
     "data-quality": data_quality.run,
     "performance": performance.run,
     "leakage": leakage.run,
+    "fairness": fairness.run,
+    "membership-inference": membership_inference.run,
+    "explanation": explanation.run,
 }
 
-__all__ = ["CHECKS", "Check", "CheckContext", "CheckResult", "Finding"]
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """The checks of these names in the order they run; `artifact` and `leakage` are made whatever is asked for."""
+    wanted = {*names, "artifact", "leakage"}
+    return tuple(name for name in CHECKS if name in wanted)
+
+
+__all__ = ["CHECKS", "Check", "CheckContext", "CheckResult", "Finding", "in_order"]

@@ -68,9 +68,10 @@ Check = Callable[[CheckContext], CheckResult]
 
 
 def result(
-    context: CheckContext, name: str, problems: Sequence[str], good: str, evidence: Mapping[str, Any] | None = None
-) -> CheckResult:
-    """Passed when there is no problem; each problem is a finding of high severity."""
-    findings = tuple(Finding(f"{name}-{number}", "high", problem) for number, problem in enumerate(problems, 1))
+    context: CheckContext, name: str, problems: Sequence[str], good: str, evidence: Mapping[str, Any] | None = None,
+    notes: Sequence[Finding] = (),
+) -> CheckResult:  # fmt: skip
+    """Passed when there is no problem; each problem is a finding of high severity. `notes` are findings that stop nobody."""
+    findings = (*(Finding(f"{name}-{number}", "high", problem) for number, problem in enumerate(problems, 1)), *notes)
     outcome: Literal["passed", "failed"] = "failed" if problems else "passed"
     return CheckResult(name, outcome, context.digest, " ".join(problems) or good, findings, evidence or {})

@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from promotion.checks.context import CheckContext, CheckResult, result
+from promotion.checks.texts import MOST_CHARACTERS, read, texts_of
 
-# What the text scan may say of a model's own vocabulary; identifiers proper stay findings.
-TELLING = {"SSN", "PHONE", "EMAIL", "ACCOUNT", "VEHICLE", "NAME"}
-MOST_CHARACTERS = 2_000_000
-STRING = re.compile(rb"[\x20-\x7e\xc3-\xf4\x80-\xbf]{4,}")
-TEXT_ENDINGS = (".txt", ".md", ".json", ".csv", ".yaml", ".yml")
+# What may not stand anywhere, and what may not stand where people write. A vocabulary may say where and when.
+ANYWHERE = frozenset({"SSN", "EMAIL"})
+IN_WORDS = ANYWHERE | {"PHONE", "ACCOUNT", "VEHICLE", "NAME"}
+MOST_SINGLE = 3_000
+PLUGINS = (
+    "AWSKeyDetector", "ArtifactoryDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+    "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "MailchimpDetector", "NpmDetector", "OpenAIDetector",
+    "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector", "SquareOAuthDetector", "StripeDetector",
+    "TelegramBotTokenDetector", "TwilioKeyDetector",
+)  # fmt: skip
 
 
 def run(context: CheckContext) -> CheckResult:
     """Passes when no text of the model holds an identifier or a secret. Kinds and counts only are reported."""
-    problems, looked = [], 0
+    problems, looked, characters = [], 0, 0
     for file in sorted(path for path in context.folder.rglob("*") if path.is_file()):
         name = file.relative_to(context.folder).as_posix()
-        text = "\n".join(_texts(file))[:MOST_CHARACTERS]
-        looked += 1
-        for kind in sorted(_personal(context, file, text)):
-            problems.append(f"{name} holds personal data ({kind}).")
-        for kind in sorted(_secrets(text)):
-            problems.append(f"{name} holds a secret ({kind}).")
-    return result(context, "leakage", problems, f"No personal data or secret in {looked} files.", {"files": looked})
+        found = texts_of(name, read(file))
+        looked, characters = looked + 1, characters + sum(map(len, found.words))
+        kinds = _kinds(context, found.words, IN_WORDS) | _kinds(context, found.identifiers, ANYWHERE)
+        kinds |= _kinds(context, [name], ANYWHERE)
+        problems += [f"{name} holds personal data ({kind})." for kind in sorted(kinds)]
+        problems += [f"{name} holds a secret ({kind})." for kind in sorted(_secrets([*found.words, *found.identifiers]))]
+    evidence = {"files": looked, "characters": characters}
+    return result(context, "leakage", problems, f"No personal data or secret in {looked} files.", evidence)
 
 
-def _texts(file: Path) -> Iterator[str]:
-    """The lines of a text file, or the strings of a model: its metadata, documentation and vocabulary."""
-    if file.suffix == ".onnx":
-        yield from _onnx_strings(file)
-    elif file.suffix in TEXT_ENDINGS or file.name == "MLmodel":
-        yield from file.read_text("utf-8", "replace").splitlines()
-    else:
-        yield from (match.decode("utf-8", "replace") for match in STRING.findall(file.read_bytes()))
+def _kinds(context: CheckContext, texts: Iterable[str], telling: frozenset[str]) -> set[str]:
+    """The kinds that are found in the texts together and in at least one of them alone, so that no two words make a name."""
+    unique = [text for text in dict.fromkeys(texts) if text.strip()]
+    seen: set[str] = set()
+    for together in _together(unique):
+        seen |= context.find_personal_data(together) & telling
+    if "NAME" in seen:
+        single = (context.find_personal_data(text) for text in unique[:MOST_SINGLE])
+        if not any("NAME" in kinds for kinds in single):
+            seen -= {"NAME"}
+    return seen
 
 
-def _onnx_strings(file: Path) -> Iterator[str]:
-    import onnx
-
-    model = onnx.load(str(file), load_external_data=False)
-    yield from (item.value for item in model.metadata_props)
-    yield from (model.doc_string, model.graph.doc_string, model.producer_name)
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            yield from (value.decode("utf-8", "replace") for value in (*attribute.strings, attribute.s) if value)
-    for tensor in model.graph.initializer:
-        yield from (value.decode("utf-8", "replace") for value in tensor.string_data)
-
-
-def _personal(context: CheckContext, file: Path, text: str) -> set[str]:
-    # Names are not looked for in dependency lists and MLflow's own description, which name programs and modules.
-    ours = file.name in ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
-    telling = TELLING - {"NAME", "ACCOUNT", "PHONE"} if ours or file.suffix == ".onnx" else TELLING
-    return context.find_personal_data(text) & telling
+def _together(texts: list[str]) -> Iterator[str]:
+    """The texts in parts of a size that is looked through quickly; none is left out, up to the limit."""
+    part: list[str] = []
+    size = total = 0
+    for text in texts:
+        part.append(text)
+        size, total = size + len(text), total + len(text)
+        if size > 50_000:
+            yield "\n".join(part)
+            part, size = [], 0
+        if total > MOST_CHARACTERS:
+            break
+    if part:
+        yield "\n".join(part)
 
 
-def _secrets(text: str) -> set[str]:
+def _secrets(texts: list[str]) -> set[str]:
     from detect_secrets.core.secrets_collection import SecretsCollection
     from detect_secrets.settings import transient_settings
 
-    plugins = ["AWSKeyDetector", "PrivateKeyDetector", "BasicAuthDetector", "GitHubTokenDetector", "JwtTokenDetector",
-               "SlackDetector", "StripeDetector", "AzureStorageKeyDetector"]  # fmt: skip
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        file.write(text)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", errors="replace") as file:
+        file.write("\n".join(texts)[:MOST_CHARACTERS])
         file.flush()
         secrets = SecretsCollection()
-        with transient_settings({"plugins_used": [{"name": name} for name in plugins]}):
+        with transient_settings({"plugins_used": [{"name": name} for name in PLUGINS]}):
             secrets.scan_file(file.name)
         return {secret.type for _, secret in secrets}

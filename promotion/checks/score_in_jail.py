@@ -1,6 +1,10 @@
-"""Run in the jail: scores the ONNX model on the held-back rows and writes aggregate metrics."""
+"""Run in the jail: an ONNX model on held-back rows and on the snapshot; aggregates only are written.
+
+usage: score_in_jail.py TASK, with everything below /sallyport
+"""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,59 +12,127 @@ import duckdb
 import numpy as np
 import onnxruntime
 
+from promotion import measures
+
 POSITIVE_FROM = 0.5
+MOST_ROWS = 200_000  # in scoring; beyond, a sample tells as much
+MOST_EXPLAINED = 5_000
+MOST_GROUPS = 20
+FEWEST_ROWS = 11  # as for k: nothing is said of fewer
+SEED = 7
+THREADS = 2
 
 
-def frame(contract: dict[str, Any]) -> Any:
-    """The contract's features over the held-back tables."""
-    connection = duckdb.connect()
-    for file in sorted(Path("/sallyport/holdout").glob("*.parquet")):
-        connection.read_parquet(str(file)).create_view(file.name.split("-")[0])
-    return connection.execute(contract["features"]).df()
+class Rows:
+    """The contract's features over the tables of one folder."""
 
+    def __init__(self, folder: str, contract: dict[str, Any], most: int = MOST_ROWS) -> None:
+        connection = duckdb.connect()
+        tables: dict[str, list[str]] = {}
+        for file in sorted(Path(folder).glob("*.parquet")):
+            tables.setdefault(file.name.split("-")[0], []).append(str(file))
+        for name, files in tables.items():
+            connection.read_parquet(files).create(name)
+        # From here on the contract's query sees these tables and no file.
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        frame = connection.execute(contract["features"]).df()
+        self.frame = frame if len(frame) <= most else frame.sample(most, random_state=SEED)
+        self.labels = (self.frame["label"].astype(str) == str(contract["positive"])).to_numpy()
+        self.inputs = {column["name"]: self._input(column) for column in contract["inputs"]}
 
-def feed(contract: dict[str, Any], rows: Any) -> dict[str, Any]:
-    """One tensor [n, 1] for each input."""
-    tensors = {}
-    for column in contract["inputs"]:
-        values = rows[column["name"]]
+    def _input(self, column: dict[str, Any]) -> Any:
+        values = self.frame[column["name"]]
         if column["type"] == "string":
-            tensors[column["name"]] = values.astype("object").fillna("").to_numpy(dtype=object).reshape(-1, 1)
-        else:
-            tensors[column["name"]] = values.to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, 1)
-    return tensors
+            return values.astype("object").fillna("").astype(str).to_numpy(dtype=object)
+        return values.to_numpy(dtype=np.float32, na_value=np.nan)
+
+    def column(self, name: str) -> Any:
+        return self.frame[name].astype("object").fillna("").astype(str).to_numpy()
 
 
-def auc(labels: Any, scores: Any) -> float:
-    """The area under the ROC curve by ranks (Mann-Whitney), ties shared."""
-    order = np.argsort(scores, kind="mergesort")
-    _, inverse, counts = np.unique(scores[order], return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks = np.empty(len(scores))
-    ranks[order] = ((ends - counts + 1 + ends) / 2)[inverse]
-    positives = int(labels.sum())
-    negatives = len(labels) - positives
-    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+class Model:
+    """The model's score for rows: its last output, or the last column of it."""
+
+    def __init__(self, folder: str) -> None:
+        files = sorted(Path(folder).rglob("*.onnx"))
+        if len(files) != 1:
+            raise SystemExit("not one ONNX file")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        self.session = onnxruntime.InferenceSession(str(files[0]), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, inputs: dict[str, Any]) -> Any:
+        outputs = self.session.run(None, {name: values.reshape(-1, 1) for name, values in inputs.items()})
+        scores = np.asarray(outputs[-1], dtype=float)
+        scores = scores[:, -1] if scores.ndim == 2 else scores
+        count = len(next(iter(inputs.values())))
+        if scores.shape != (count,) or not np.isfinite(scores).all():
+            raise SystemExit("not one finite score for each row")
+        return scores
 
 
-def main() -> None:
+def performance(contract: dict[str, Any], model: Model) -> dict[str, Any]:
+    """The metrics on the held-back rows, and how far they and the inputs differ from the snapshot's."""
+    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
+    found = _metrics(live, model)
+    skew = {name: measures.psi(masked.inputs[name], live.inputs[name]) for name in live.inputs}
+    return found | {"snapshot": _metrics(masked, model), "psi": skew}
+
+
+def fairness(contract: dict[str, Any], model: Model) -> dict[str, Any]:
+    """column -> group -> rates. A group goes by its name only if the snapshot, which was given out, has the name."""
+    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
+    chosen = model(live.inputs) >= POSITIVE_FROM
+    found = {}
+    for column in contract["fairness"]["groups"]:
+        values, known = live.column(column), set(masked.column(column))
+        named = np.array([value if value in known else "(other)" for value in values])
+        rates = measures.group_rates(named, live.labels, chosen, FEWEST_ROWS)
+        found[column] = dict(list(rates.items())[:MOST_GROUPS])
+    return {"rows": len(live.labels), "groups": found}
+
+
+def explanation(contract: dict[str, Any], model: Model) -> dict[str, Any]:
+    """What each input is worth, on held-back rows."""
+    live = Rows("/sallyport/holdout", contract, MOST_EXPLAINED)
+    found = measures.importance(model, live.inputs, live.labels)
+    alone = {name: _alone(values, live.labels) for name, values in live.inputs.items()}
+    return {**_metrics(live, model), "importance": found, "alone": alone}
+
+
+def membership(contract: dict[str, Any], model: Model) -> dict[str, Any]:
+    """How well the model's loss tells rows of the training snapshot from rows held back."""
+    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
+    found = [measures.losses(rows.labels, model(rows.inputs)) for rows in (masked, live)]
+    return {"rows": len(live.labels), "members": len(masked.labels), **measures.attack(*found)}
+
+
+def _metrics(rows: Rows, model: Model) -> dict[str, Any]:
+    scores, positives = model(rows.inputs), int(rows.labels.sum())
+    hits = (scores >= POSITIVE_FROM) == rows.labels
+    return {
+        "rows": len(rows.labels), "positives": positives, "roc_auc": measures.auc(rows.labels, scores),
+        "accuracy": float(hits.mean()),
+    }  # fmt: skip
+
+
+def _alone(values: Any, labels: Any) -> float:
+    """The AUC of one numeric input by itself, in the better direction; 0.5 for words."""
+    if values.dtype.kind != "f":
+        return 0.5
+    area = measures.auc(labels, np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
+    return max(area, 1 - area)
+
+
+TASKS = {"performance": performance, "fairness": fairness, "explanation": explanation, "membership": membership}
+
+
+def main(task: str) -> None:
     contract = json.loads(Path("/sallyport/work/contract.json").read_text())
-    rows = frame(contract)
-    model = next(Path("/sallyport/model").rglob("*.onnx"))
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    outputs = session.run(None, feed(contract, rows))
-    scores = np.asarray(outputs[-1], dtype=float)
-    scores = scores[:, -1] if scores.ndim == 2 else scores
-    labels = (rows["label"].astype(str) == str(contract["positive"])).to_numpy()
-    if len(scores) != len(labels) or not np.isfinite(scores).all() or labels.all() or not labels.any():
-        raise SystemExit(1)
-    metrics = {
-        "rows": len(labels),
-        "roc_auc": auc(labels, scores),
-        "accuracy": float(((scores >= POSITIVE_FROM) == labels).mean()),
-    }
-    Path("/sallyport/work/metrics.json").write_text(json.dumps(metrics))
+    found = TASKS[task](contract, Model("/sallyport/model"))
+    Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found)))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -95,7 +95,7 @@ def require_good(data: Data) -> None:
     own = {domain for domain, _ in functions}
     imports = {one.domain for holder in (model, *model.functions) for one in holder.opset_import}
     require(imports <= IMPORTED | own, "custom_operator", "The model uses operators that are not standard ones.")
-    for message in _messages(model):
+    for message in messages(model):
         _require_message(message, functions)
 
 
@@ -105,7 +105,7 @@ def texts(data: Data) -> Iterator[str]:
 
     model = onnx.ModelProto()
     model.ParseFromString(bytes(data))
-    for message in _messages(model):
+    for message in messages(model):
         yield from _texts(message)
 
 
@@ -163,7 +163,7 @@ def _nodes(nodes: Any, depth: int) -> Iterator[Any]:
                 yield from _nodes(inner.node, depth + 1)
 
 
-def _messages(root: Any) -> Iterator[Any]:
+def messages(root: Any) -> Iterator[Any]:
     """The message and every message inside it."""
     left = [(root, 0)]
     while left:

@@ -1,0 +1,293 @@
+"""Each check, on small real data, with a model that passes and one that does not. The jail is the real one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import helper
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from compliance.attestations import Statement, Subject
+from promotion.checks import CHECKS, CheckContext, in_order
+from promotion.model_contracts import load_model_contract
+from promotion.tracking import TrackedRun
+from promotion.tree import tree_digest
+from sandbox.jail import run_isolated
+from sandbox.text import Scrubber
+
+SNAPSHOT = "sha256:" + "5" * 64
+DIAGNOSES = ["Bell palsy", "Crohn disease", "Parkinson disease", "asthma"]
+CONTRACT = """
+name: readmission
+tier: high
+intended_use: Ranks patients by the chance that they come back.
+owner: dana
+dataset: clinic
+columns: [visits.age, visits.pressure, visits.diagnosis]
+features: SELECT label, sex, age, pressure, diagnosis FROM visits
+inputs:
+  - {name: age, type: float, min: 0, max: 130}
+  - {name: pressure, type: float}
+  - {name: diagnosis, type: string}
+metrics: [{name: roc_auc, at_least: 0.7}]
+fairness: {groups: [sex], max_difference: 0.2}
+"""
+RULES = {"visits": [{"metric": "nullValues", "arguments": {"column": "age"}},
+                    {"metric": "invalidValues", "arguments": {"column": "sex", "validValues": ["F", "M"]}},
+                    {"metric": "rowCount"}]}  # fmt: skip
+
+
+def visits(seed: int, count: int = 1_500) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    age, pressure = random.uniform(20, 90, count), random.normal(130, 20, count)
+    diagnosis, sex = random.choice(DIAGNOSES, count), random.choice(["F", "M"], count)
+    chance = 1 / (1 + np.exp(-((age - 55) / 8 + (diagnosis == "asthma") * 1.5)))
+    label = (random.uniform(size=count) < chance).astype(int)
+    return pd.DataFrame({"label": label, "sex": sex, "age": age, "pressure": pressure, "diagnosis": diagnosis})
+
+
+def trained(frame: pd.DataFrame, learner=None) -> onnx.ModelProto:
+    prepare = ColumnTransformer(
+        [
+            ("n", StandardScaler(), ["age", "pressure"]),
+            ("w", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["diagnosis"]),
+        ]
+    )
+    learner = LogisticRegression() if learner is None else learner
+    model = make_pipeline(prepare, learner).fit(frame[["age", "pressure", "diagnosis"]], frame["label"])
+    types = [
+        ("age", FloatTensorType([None, 1])),
+        ("pressure", FloatTensorType([None, 1])),
+        ("diagnosis", StringTensorType([None, 1])),
+    ]
+    return to_onnx(model, initial_types=types, options={"zipmap": False})
+
+
+@pytest.fixture(scope="module")
+def scrubber():
+    return Scrubber(processes=1)
+
+
+@pytest.fixture
+def context(tmp_path, scrubber):
+    """A context in which every check passes."""
+    for name, seed in (("snapshot", 1), ("holdout", 2)):
+        (tmp_path / name).mkdir()
+        visits(seed).to_parquet(tmp_path / name / "visits-0.parquet")
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.onnx").write_bytes(trained(visits(1)).SerializeToString())
+    (model / "requirements.txt").write_text("onnxruntime==1.20.0\nscikit_learn==1.5.1\n")
+    statement = Statement((Subject("tables", SNAPSHOT),), "snapshot", {"project": "readmission", "dataset": "clinic"})
+    (tmp_path / "work").mkdir()
+    return CheckContext(
+        folder=model, digest=tree_digest(model), contract=load_model_contract(CONTRACT), project="readmission",
+        run=TrackedRun("r1", "dana", (SNAPSHOT,), {"seed": "7"}, {"sallyport.code_digest": "sha256:1"}, {}),
+        snapshots={SNAPSHOT: (tmp_path / "snapshot", statement)}, holdouts={SNAPSHOT: tmp_path / "holdout"}, quality=RULES,
+        run_isolated=run_isolated, find_personal_data=scrubber.labels, work=tmp_path / "work",
+    )  # fmt: skip
+
+
+def with_model(context: CheckContext, model: onnx.ModelProto) -> CheckContext:
+    (context.folder / "model.onnx").write_bytes(model.SerializeToString())
+    return replace(context, digest=tree_digest(context.folder))
+
+
+def with_contract(context: CheckContext, **change) -> CheckContext:
+    return replace(context, contract=context.contract.model_copy(update=change))
+
+
+def with_rows(context: CheckContext, change, folder: str = "holdout") -> CheckContext:
+    place = context.holdouts[SNAPSHOT] if folder == "holdout" else context.snapshots[SNAPSHOT][0]
+    file = place / "visits-0.parquet"
+    change(pd.read_parquet(file)).to_parquet(file)
+    return context
+
+
+def test_each_check_passes_for_a_good_model_and_its_evidence_is_json(context):
+    for name, check in CHECKS.items():
+        result = check(context)
+        assert (result.name, result.outcome, result.digest) == (name, "passed", context.digest), result
+        json.dumps(result.as_json(), allow_nan=False)
+
+
+def test_checks_run_in_one_order_whatever_policy_lists():
+    assert in_order(["performance", "lineage", "data-quality"]) == (
+        "artifact",
+        "lineage",
+        "data-quality",
+        "performance",
+        "leakage",
+    )
+    assert in_order(reversed(CHECKS)) == tuple(CHECKS)
+
+
+def test_artifact_fails_for_other_bytes_and_for_code(context):
+    assert CHECKS["artifact"](replace(context, digest="sha256:" + "0" * 64)).outcome == "failed"
+    (context.folder / "loader.py").write_text("import os\n")
+    result = CHECKS["artifact"](context)
+    assert result.outcome == "failed" and result.evidence["codes"] == ["name_refused"]
+
+
+def test_the_bill_of_materials_names_every_file_and_pinned_package(context):
+    bill = CHECKS["artifact"](context).evidence["bill_of_materials"]
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert {one["name"]: one.get("version") for one in bill["components"]} == {
+        "model.onnx": None, "requirements.txt": None, "onnxruntime": "1.20.0", "scikit-learn": "1.5.1",
+    }  # fmt: skip
+    assert bill == CHECKS["artifact"](context).evidence["bill_of_materials"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": None},
+        {"inputs": ()},
+        {"inputs": ("sha256:" + "6" * 64,)},
+        {"tags": {}},
+        {"params": {}},
+        {"project": "other"},
+        {"dataset": "other"},
+    ],
+)
+def test_lineage_fails_when_a_part_of_the_story_is_missing(context, change):
+    name, value = next(iter(change.items()))
+    if name in ("inputs", "tags", "params"):
+        context = replace(context, run=replace(context.run, **change))
+    elif name == "dataset":
+        context = with_contract(context, dataset=value)
+    else:
+        context = replace(context, **change)
+    assert CHECKS["lineage"](context).outcome == "failed"
+
+
+def test_data_quality_fails_when_a_rule_does_not_hold_and_says_no_value(context):
+    with_rows(context, lambda frame: frame.assign(sex=["Xylophone", *frame["sex"][1:]]), "snapshot")
+    result = CHECKS["data-quality"](context)
+    assert result.outcome == "failed" and "sex" in result.summary and "Xylophone" not in json.dumps(result.as_json())
+    assert CHECKS["data-quality"](replace(context, run=None)).outcome == "failed"
+
+
+def test_performance_fails_below_the_contract_and_says_what_masking_cost(context):
+    good = CHECKS["performance"](context)
+    assert good.evidence["rows"] == 1_500 and good.evidence["roc_auc"] > 0.7
+    assert set(good.evidence["psi"]) == {"age", "pressure", "diagnosis"} and max(good.evidence["psi"].values()) < 0.1
+    with_rows(context, lambda frame: frame.assign(age=frame["age"] + 40))
+    shifted = CHECKS["performance"](context)
+    assert {finding.id for finding in shifted.findings} >= {"performance-psi-age"}
+    assert all(finding.severity == "medium" for finding in shifted.findings if "psi" in finding.id)
+    with_rows(context, lambda frame: frame.assign(label=frame["label"].sample(frac=1, random_state=1).to_numpy()))
+    assert CHECKS["performance"](context).outcome == "failed"
+
+
+def test_performance_says_nothing_of_a_few_persons(context):
+    with_rows(context, lambda frame: frame.head(10))
+    result = CHECKS["performance"](context)
+    assert (result.outcome, result.evidence) == ("failed", {})
+    with_rows(context, lambda frame: pd.concat([frame.head(0), visits(3, 40).assign(label=0)]))
+    assert CHECKS["performance"](context).evidence == {}
+    assert CHECKS["performance"](replace(context, holdouts={})).outcome == "failed"
+
+
+def test_a_query_in_the_contract_reaches_no_file_and_brings_no_value_out(context):
+    for query in (
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT label, age, pressure, diagnosis, sex FROM visits; COPY visits TO '/work/measured.json'",
+        "SELECT label, age, pressure, diagnosis, sex FROM read_parquet('/holdout/*.parquet')",
+        "SELECT nothing FROM visits",
+    ):
+        result = CHECKS["performance"](with_contract(context, features=query))
+        assert (result.outcome, result.evidence) == ("failed", {}), query
+    secret = "CASE WHEN age > 50 THEN 'secret ' || (SELECT max(pressure) FROM visits) ELSE sex END AS sex"
+    named = f"SELECT label, age, pressure, diagnosis, {secret} FROM visits"
+    result = CHECKS["fairness"](with_contract(context, features=named))
+    assert "secret" not in json.dumps(result.as_json()) and "(other)" in json.dumps(result.as_json())
+
+
+def test_a_model_that_gives_no_score_for_each_row_fails(context):
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMax", ["age"], ["score"], keepdims=0)], "g",
+        [helper.make_tensor_value_info(n, k, [None, 1]) for n, k in (("age", 1), ("pressure", 1), ("diagnosis", 8))],
+        [helper.make_tensor_value_info("score", 1, None)],
+    )  # fmt: skip
+    broken = with_model(context, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    for name in ("performance", "fairness", "explanation", "membership-inference"):
+        assert CHECKS[name](broken).outcome == "failed"
+
+
+def test_fairness_fails_when_a_group_is_chosen_far_more_often(context):
+    good = CHECKS["fairness"](context)
+    assert set(good.evidence["columns"]["sex"]["selection_rate"]["groups"]) == {"F", "M"}
+    with_rows(context, lambda frame: frame.assign(sex=np.where(frame["age"] > 55, "F", "M")))
+    assert CHECKS["fairness"](context).outcome == "failed"
+    assert CHECKS["fairness"](with_contract(context, fairness=None)).outcome == "failed"
+
+
+def test_fairness_of_few_persons_is_a_note_and_a_small_group_is_left_out(context):
+    with_rows(context, lambda frame: frame.head(60).assign(sex=["F"] * 50 + ["M"] * 10))
+    result = CHECKS["fairness"](context)
+    assert result.outcome == "failed" and "not two groups" in result.summary
+    assert "M" not in result.evidence["columns"]["sex"]["selection_rate"]["groups"]
+
+
+def test_membership_inference_fails_for_a_model_that_knows_its_rows_by_heart(context):
+    noise = visits(1).assign(label=np.random.default_rng(5).integers(0, 2, 1_500))
+    noise.to_parquet(context.snapshots[SNAPSHOT][0] / "visits-0.parquet")
+    by_heart = with_model(context, trained(noise, DecisionTreeClassifier(random_state=0)))
+    result = CHECKS["membership-inference"](by_heart)
+    assert result.outcome == "failed" and result.evidence["auc"] > 0.7
+
+
+def test_explanation_finds_the_label_in_disguise_and_writes_the_card(context):
+    good = CHECKS["explanation"](context)
+    assert good.evidence["importance"]["age"] > good.evidence["importance"]["pressure"]
+    assert good.evidence["model_card"].startswith("# Model card: readmission\n") and context.digest in good.evidence["model_card"]
+    with_rows(context, lambda frame: frame.assign(pressure=frame["label"] * 100.0))
+    result = CHECKS["explanation"](context)
+    assert result.outcome == "failed" and "pressure alone" in result.summary
+
+
+SSN, EMAIL, PHONE, NAME = "536-22-8917", "maria.gonzalez@example.com", "(212) 555-0143", "Maria Gonzalez"
+KEY = "AKIA" + "IOSFODNN7EXAMPLQ"
+
+
+@pytest.mark.parametrize("planted", [f"SSN {SSN}", EMAIL, f"call {PHONE}", f"seen by {NAME} today", f"key = {KEY}"])
+@pytest.mark.parametrize("place", ["metadata", "documentation", "vocabulary", "README.md", "input_example.json", "subgraph"])
+def test_leakage_finds_what_was_planted(context, place, planted):
+    model = onnx.load(context.folder / "model.onnx")
+    if place == "metadata":
+        model.metadata_props.add(key="note", value=planted)
+    elif place == "documentation":
+        model.graph.node[0].doc_string = planted
+    elif place == "vocabulary":
+        next(a for node in model.graph.node for a in node.attribute if a.strings).strings.append(planted.encode())
+    elif place == "subgraph":
+        body = helper.make_graph([helper.make_node("Constant", [], ["c"], value_strings=[planted])], "b", [], [])
+        model.graph.node.append(helper.make_node("If", ["age"], ["z"], then_branch=body, else_branch=body))
+    else:
+        text = json.dumps({"columns": ["note"], "data": [[planted]]}) if place.endswith(".json") else f"# Model\n\n{planted}\n"
+        (context.folder / place).write_text(text)
+    result = CHECKS["leakage"](with_model(context, model))
+    assert result.outcome == "failed"
+    assert not any(value in json.dumps(result.as_json()) for value in (SSN, EMAIL, PHONE, NAME, KEY))
+
+
+def test_leakage_passes_a_vocabulary_of_diseases_named_after_people_and_boosted_trees(context):
+    for file, text in {"README.md": "# Readmission\n\nTrained on the autumn snapshot; see the contract.\n",
+                       "input_example.json": '{"columns": ["age", "diagnosis"], "data": [[61.0, "Bell palsy"]]}',
+                       "MLmodel": "flavors:\n  onnx: {data: model.onnx}\nmlflow_version: 3.1.0\n"}.items():  # fmt: skip
+        (context.folder / file).write_text(text)
+    boosted = with_model(context, trained(visits(1), GradientBoostingClassifier(n_estimators=20)))
+    assert CHECKS["leakage"](boosted).findings == ()
