@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "risk": ("gateway.commands.risk", "command", "the disclosure risk of a table"),
     "audit": ("gateway.commands.audit", "command", "evidence: export it, and verify it offline"),
     "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),
+    "policy": ("gateway.commands.policy", "command", "check, test, explain, replay and build policies"),
 }
 
 

@@ -10,14 +10,14 @@ from fastapi import FastAPI
 
 from compliance.errors import ComplianceError
 from gateway import problems
-from gateway.api import audit, datasets, health, leases, mlflow_proxy, promotions, snapshots
+from gateway.api import audit, datasets, decisions, health, leases, mlflow_proxy, promotions, snapshots
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
-ROUTERS = (datasets, snapshots, leases, promotions, audit)
+ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions)
 
 
 def create_app(services: Services) -> FastAPI:

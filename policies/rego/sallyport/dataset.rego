@@ -97,8 +97,10 @@ purpose_reasons contains "purpose_missing" if {
 purpose_reasons contains "purpose_not_permitted" if {
 	asked
 	purpose
-	not purpose in asked.purposes
+	not permitted
 }
+
+permitted if purpose in asked.purposes
 
 purpose := input.context.purpose if input.context.purpose != ""
 
