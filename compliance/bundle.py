@@ -25,6 +25,7 @@ from compliance.errors import ExportFailed
 from compliance.extent import Extent, find_extent, leaf_hashes
 from compliance.gathering import Attestation, Gathered, earlier_entries, gather
 from compliance.merkle import Tree
+from compliance.pages import report_page
 from compliance.regulations import Profile, load_profile
 
 PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
@@ -41,7 +42,8 @@ checkpoints.jsonl    checkpoints published earlier, each with its consistency pr
 completeness.json    what the bundle claims to hold
 attestations/        signed statements (in-toto, DSSE) the entries rest on: snapshots, checks, approvals, deployments
 controls/            what each clause of the regulation asks for, and the entries that show it
-reports/             tables made from the entries; keys.json: the public keys; manifest.dsse.json: the signature
+report.html          what was found, for reading; reports/ holds the tables it speaks of, made from the entries
+keys.json            the public keys; manifest.dsse.json is the signature over the manifest
 """
 Progress = Callable[[str, int, int], None]
 
@@ -100,10 +102,12 @@ def export_bundle(
         period = (rfc3339(since), rfc3339(until))
         gathered = gather(connection, extent, period, partial, attestations=attestations, matrix=matrix, progress=progress)
         matrix.look_back(earlier_entries(connection, extent, matrix.partners))
-        matrix.write(partial / "controls")
+        rows = matrix.write(partial / "controls")
         progress("prove", 0, extent.size)
         checkpoint = _prove(connection, extent, partial, keys, earlier)
-        _write(partial / verify.COMPLETENESS, _completeness(extent, gathered, period, matrix.profile))
+        stated = _completeness(extent, gathered, period, matrix.profile)
+        _write(partial / verify.COMPLETENESS, stated)
+        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows), "utf-8")
         files = _seal(partial, keys, gathered)
         progress("verify", 0, len(files))
         found = verify.verify_bundle(partial)

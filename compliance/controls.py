@@ -60,13 +60,14 @@ class ControlMatrix:
             for gap in control.gaps:
                 if gap.query.takes(entry):
                     self._contradicted(name, gap, entry)
-        self._remember(entry)
+        self._seen.update(self._keys_as_partner(entry))
 
     def look_back(self, earlier: Iterable[Mapping[str, Any]]) -> None:
         """Entries before the period are the partners that those in it rest on."""
+        known: set[tuple[str, ...]] = set()  # not with those of the period: one that came too late is no partner
         for entry in earlier:
-            self._remember(entry)
-        self._open = [one for one in self._open if one[3] not in self._seen]
+            known.update(self._keys_as_partner(entry))
+        self._open = [one for one in self._open if one[3] not in known]
 
     def rows(self) -> list[dict[str, Any]]:
         """The matrix, one row for each clause and control."""
@@ -105,11 +106,9 @@ class ControlMatrix:
         if len(found.gap_entries) < MOST_EXAMPLES:
             found.gap_entries.append(seq)
 
-    def _remember(self, entry: Mapping[str, Any]) -> None:
-        for control in self._controls.values():
-            for gap in control.gaps:
-                if gap.partner and gap.partner.takes(entry):
-                    self._seen.add(_key(gap, entry))
+    def _keys_as_partner(self, entry: Mapping[str, Any]) -> list[tuple[str, ...]]:
+        gaps = [gap for control in self._controls.values() for gap in control.gaps]
+        return [_key(gap, entry) for gap in gaps if gap.partner and gap.partner.takes(entry)]
 
     def _rows_of(self, clause: Any) -> list[dict[str, Any]]:
         common = {"clause": clause.id, "asks": clause.asks, "outside": clause.outside}
