@@ -1,0 +1,108 @@
+"""A home that cannot be used is said in a sentence, never in a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.embedded import openbao, stack
+from gateway.embedded.home import PORTS, Home, free_ports
+from gateway.errors import HalfInitialised, HomeUnusable, PortTaken, StackNotRunning
+
+SALLYPORT = str(Path(sys.executable).with_name("sallyport"))
+
+
+def nothing(name: str, seconds: float) -> None:
+    pass
+
+
+def test_a_home_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(HomeUnusable):
+        stack.up(Home(tmp_path / "home"), nothing)
+
+
+def test_a_socket_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.sockets.mkdir(mode=0o755)
+    home.sockets.chmod(0o755)
+    try:
+        with pytest.raises(HomeUnusable):
+            home.prepare()
+    finally:
+        home.sockets.rmdir()
+
+
+@pytest.mark.parametrize("part", ["openbao", "gateway", "model_server"])
+def test_a_taken_port_is_named(tmp_path: Path, part: str) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    home.stack_file.write_text(json.dumps({"version": 1, "ports": ports}))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports[part]))
+        other.listen()
+        with pytest.raises(PortTaken, match=str(ports[part])):
+            stack.up(home, nothing)
+    home.sockets.rmdir()
+
+
+def test_a_home_without_a_stack_has_no_status(tmp_path: Path) -> None:
+    with pytest.raises(StackNotRunning):
+        stack.status(Home(tmp_path))
+
+
+def test_a_vault_whose_key_was_lost_is_half_initialised(stack_home: Path, tmp_path: Path) -> None:
+    home = Home(stack_home)
+    key = home.secret(openbao.UNSEAL_KEY)
+    kept = key.rename(tmp_path / "kept")
+    try:
+        with pytest.raises(HalfInitialised, match="unseal key"):
+            openbao.unseal(home)
+    finally:
+        kept.rename(key)
+
+
+def test_two_homes_use_other_ports_and_sockets(stack_home: Path, tmp_path: Path) -> None:
+    other = Home(tmp_path / "home")
+    other.prepare()
+    mine, theirs = Home(stack_home).stack()["ports"], other.ensure_stack()["ports"]
+    assert not set(mine.values()) & set(theirs.values())
+    assert other.sockets != Home(stack_home).sockets
+    other.sockets.rmdir()
+
+
+def test_secrets_can_be_read_by_this_account_only(stack_home: Path) -> None:
+    assert stack_home.stat().st_mode & 0o077 == 0
+    for path in (stack_home / "secrets").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["status"], "stack_not_running"), (["dataset", "list"], "stack_not_running"), (["login", "dana"], "stack_not_running")],
+)
+def test_a_command_without_a_stack_says_what_to_do(tmp_path: Path, arguments: list[str], code: str) -> None:
+    done = subprocess.run(
+        [SALLYPORT, *arguments], env={**os.environ, "SALLYPORT_HOME": str(tmp_path / "none")}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert code in done.stderr and "sallyport up" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_doctor_finds_what_is_needed_and_says_so_as_json(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SALLYPORT, "doctor", "--json"], env={**os.environ, "SALLYPORT_HOME": str(tmp_path / "home")}, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["ok"] is (done.returncode == 0)
+    assert {"Python", "PostgreSQL", "OpenBao", "isolation", "home"} <= {finding["name"] for finding in found["findings"]}
+    Home(tmp_path / "home").sockets.rmdir()
