@@ -28,7 +28,21 @@ def around(text: str, words: Sequence[Token], found: Sequence[Span]) -> list[Spa
     # A number before a name that no street word follows which is known here: the words after it are the street's.
     starts = {start: end for start, end, kind in found if kind in ("NAME", "GEO")}
     named = [(start, starts[right]) for start, end, _ in numbers if (right := _right(text, end)) in starts]
-    return [*drawn, *numbers, *_words(text, words, named)]
+    return [*drawn, *numbers, *_words(text, words, named), *_named_roads(text, words, found)]
+
+
+def _named_roads(text: str, words: Sequence[Token], found: Sequence[Span]) -> Iterator[Span]:
+    """A street word with a capital right behind a name (Ferreira Crossing)."""
+    ends = {end for _, end, kind in found if kind in ("NAME", "GEO")}
+    for word in words:
+        road = word.capital and word.cased and word.folded in lexicon.STREET_WORDS
+        if (
+            road
+            and text[word.start - 1 : word.start] == " "
+            and word.start - 1 in ends
+            and text[word.end : word.end + 1] not in (":", "=")
+        ):
+            yield word.start, word.end, "GEO"
 
 
 def _words(text: str, words: Sequence[Token], streets: Sequence[tuple[int, int]]) -> Iterator[Span]:
@@ -62,7 +76,15 @@ def _belongs(text: str, word: Token, *, same: bool) -> bool:
         return False
     if word.cased and not word.capital:
         return False
-    return not lexicon.is_english(low) or low in lexicon.places() or low in lexicon.COUNTRY_WORDS or (same and word.cased)
+    if low in lexicon.STREET_WORDS and not same:
+        return False
+    return (
+        not word.english
+        or low in lexicon.places()
+        or low in lexicon.COUNTRY_WORDS
+        or low in lexicon.STREET_WORDS
+        or (same and word.cased)
+    )
 
 
 def _numbers(text: str, found: Sequence[Span]) -> Iterator[Span]:

@@ -83,8 +83,7 @@ def _pieces(text: str) -> Iterator[Piece]:
 @cache
 def _small() -> frozenset[str]:
     """Words that are written small where capitals say nothing."""
-    names = lexicon.given_names() | lexicon.surnames()
-    return (lexicon.english() - names) | lexicon.FUNCTION_WORDS | lexicon.clinical()
+    return (lexicon.english() - lexicon.MOSTLY_NAMES - lexicon.WORD_GIVEN) | lexicon.FUNCTION_WORDS | lexicon.clinical()
 
 
 def _merge(text: str, found: list[Found]) -> list[Found]:

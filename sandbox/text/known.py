@@ -42,8 +42,8 @@ def spans(text: str, words: Sequence[Token], record: Mapping[str, str]) -> Itera
     for token in words:
         word, cased = token.folded, token.cased and not token.capital
         exact = word in terms
-        if (exact and not (cased and lexicon.is_english(word)) and word not in lexicon.clinical()) or (
-            not exact and len(word) >= SHORTEST_TYPO and not lexicon.is_english(word) and _typing_slip(word, terms)
+        if (exact and not (cased and token.english) and word not in lexicon.certain()) or (
+            not exact and len(word) >= SHORTEST_TYPO and not token.english and _typing_slip(word, terms)
         ):
             yield token.start, token.end, "NAME"
     yield from _numbers(text, numbers)

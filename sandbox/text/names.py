@@ -23,7 +23,10 @@ LABEL = re.compile(
     r"|uncle|niece|nephew|friend|neighbou?r|caregiver|carer|referred by|reviewed by|from|to|attn|insured|subscriber"
     r"|guarantor|pcp"
     r"|interpreter|employer|witness|payee|beneficiary|account ?holder|card ?holder|dear|sincerely|regards|hi|hello))"
-    r"[\"']?[ \t]*(?:[:=,|][ \t\"']*)$"
+    r"[\"']?(?:[ \t.]*[:=|][ \t\"'>*]*|[ \t]?\.{3,}[ \t]*|,[ \t]*)$"
+    r"|(?i:\b(?:thanks|thank you|regards|sincerely|cheers|best|wishes|yours|faithfully|truly|warmly"
+    r"|respectfully))[,.!]?[ \t]*\n{1,2}[ \t]*$"
+    r"|(?i:\b(?:dear|hi|hello|hey|thanks|thank you|how have you been|good morning|good afternoon))[, ]+$"
 )
 SAYS_NAME = re.compile(
     r"(?i:\b(?:my name is|name is|this is|i am|i'm|call(?:ed|s)? (?:him|her|me)|known as|named|spoke (?:to|with)|signed by"
@@ -32,12 +35,23 @@ SAYS_NAME = re.compile(
     r"|uncle|niece"
     r"|nephew|friend|caregiver|grandson|granddaughter|mom|dad|pt|patient|per|with|from|by|and|to|mrs?\.?|ms\.?|dr\.?))[ ,(]+$"
 )
+# Surname, Given at the start of a line with a number in brackets or a label behind.
+LISTED = re.compile(r"^[ \t]*([^\W\d_][\w'’-]+), ([^\W\d_][\w'’-]+)(?=[ \t]*(?:\(|MRN|DOB|\||;|$))", re.M)
+HOUSE = re.compile(
+    r"[ \t]\d{1,5}[a-z]?\b(?![.,/]\d|%|\s*(?:mg|mcg|ml|units?|g|kg|cm|mm|bpm|x|times|days?|weeks?|months?"
+    r"|years?|hours?)\b)"
+)
+DOSE = re.compile(
+    r"[ \t](?:(?:XR|XL|ER|SR|CR|DR|HCl|HCT|succinate|tartrate|sodium|potassium)[ \t])?\d[\d.,/-]*[ \t]?(?:mg|mcg|g|units?"
+    r"|m[lL]|IU|mEq|puffs?|tabs?|tablets?)\b"
+)
 SIGNED = re.compile(r"(?:^|[\n.!?])[ \t]*[-–—~][ \t]*$")
 NEAR = re.compile(r"(?:[ \t]?\.?[ \t]{0,2}|-|[ \t]?,[ \t]|\. )\Z")
 JOINED = re.compile(r"(?:[ \t]|-|\. ?|['’])\Z")
 WINDOW = 40
 MONTH_NAMES = frozenset(("jan", "april", "may", "june", "july", "august"))
 FARTHEST = 4  # words from one part of a name to the next
+DETERMINERS = frozenset(("the", "a", "this", "her", "his", "their", "no", "of", "my"))
 CONJUNCTIONS = ("and", "y", "e", "und", "et")
 
 
@@ -51,6 +65,7 @@ class Names:
         self._person, self._area = _covered(words, persons), _covered(words, areas)
         self._safe = [self._is_safe(i) for i in range(len(words))]
         self._taken = [False] * len(words)
+        self._listed = _covered(words, [m.span() for m in LISTED.finditer(text)])
 
     def found(self) -> Iterator[tuple[int, int, str]]:
         """(start, end, kind) of each word that is part of a name; NAME for persons and the unknown, GEO for places."""
@@ -73,20 +88,33 @@ class Names:
             and low not in lexicon.TITLES
             and bool(NEAR.match(self._between(i - 1)))
         )
-        if titled and low not in lexicon.clinical():
+        if titled and low not in lexicon.certain():
             return False
-        if low in lexicon.clinical() or (low in lexicon.FUNCTION_WORDS and not (word.capital and low in lexicon.MOSTLY_NAMES)):
+        if low in lexicon.certain() or (low in lexicon.FUNCTION_WORDS and not (word.capital and low in lexicon.MOSTLY_NAMES)):
             return True
-        seldom, often = lexicon.eponyms()
-        if low not in seldom and low not in often:
+        return not titled and self._is_finding(i)
+
+    def _is_finding(self, i: int) -> bool:
+        """The word names a disease, a sign, a device or a drug here: an eponym in use, or a dose behind it."""
+        word, (seldom, often) = self._words[i], lexicon.eponyms()
+        low, after = word.folded, [w.folded for w in self._words[i + 1 : i + 3]]
+        named = i > 0 and self._words[i - 1].folded in lexicon.given_names() - seldom and self._between(i - 1) == " "
+        if named:
             return False
-        after = [w.folded for w in self._words[i + 1 : i + 4]]
-        medical = any(w in lexicon.MEDICAL_NOUNS or lexicon.MEDICAL_ENDING.fullmatch(w) for w in after[:2]) or (
-            len(after) > 1 and after[0] in seldom | often and after[1] in lexicon.MEDICAL_NOUNS
-        )
-        possessive = word.text.lower().endswith(("'s", "’s")) and low in seldom
-        given = i > 0 and self._words[i - 1].folded in lexicon.given_names() and self._words[i - 1].folded not in seldom
-        return medical or possessive or (low in seldom and not given)
+        possessive = word.text.lower().endswith(("'s", "’s"))
+        if DOSE.match(self._text, word.end) and low not in lexicon.given_names():
+            return True
+        known = low in seldom | often
+        plain = known or not (possessive or low in lexicon.given_names())
+        if plain and after and after[0] in lexicon.STRICT_NOUNS and self._between(i) in (" ", "-"):
+            return True
+        if i > 1 and self._before(i) == "of" and self._words[i - 2].folded in lexicon.PARTS_OF:
+            return True
+        if not known:
+            return self._between(i) == "-" and bool(after) and after[0] in seldom | often and self._is_finding(i + 1)
+        medical = any(w in lexicon.MEDICAL_NOUNS or lexicon.MEDICAL_ENDING.fullmatch(w) for w in after)
+        joined = bool(after) and after[0] in seldom | often and self._between(i) in ("-", " ") and self._is_finding(i + 1)
+        return medical or joined or low in seldom
 
     def _alone(self, i: int) -> bool:
         """The word itself says that it is a name, or the language model does."""
@@ -94,20 +122,24 @@ class Names:
         low, name = word.folded, lexicon.is_name(word.folded)
         if word.foreign:
             return len(word.text) > 1
-        if lexicon.is_english(low):
+        if word.english:
             if self._area[i] and word.capital and word.cased and not (word.shouted and len(low) < 4):
                 return True
+            if not word.capital and name and self._hinted(i, strict=True):
+                return True
             if word.cased and not word.capital:
-                return name and self._hinted(i, strict=True)
+                return False
             if self._person[i]:
                 return (name or low in lexicon.MOSTLY_NAMES) and (word.capital or not word.cased)
-            if word.capital and self._pair(i):
+            if word.capital and (self._pair(i) or self._acts(i)):
                 return True
             return word.capital and word.cased and low in lexicon.MOSTLY_NAMES and name and (not word.shouted or self._person[i])
         if len(low) < 3:
             return self._person[i] and word.capital and name
         if not word.cased:
-            return name or low in lexicon.places() or self._person[i] or self._area[i]
+            # A misspelt plain word falls with the names.
+            unknown = _spoken(low) and (len(low) > 5 or HOUSE.match(self._text, word.end) is not None)
+            return name or low in lexicon.places() or self._person[i] or self._area[i] or unknown or not word.text.isascii()
         if not word.capital:
             return len(low) > 2 and self._hinted(i)
         if word.shouted:
@@ -120,7 +152,7 @@ class Names:
             if first < 0 or second >= len(self._words) or self._between(first) != " ":
                 continue
             one, two = self._words[first], self._words[second]
-            plain = {one.folded, two.folded} & (lexicon.FUNCTION_WORDS | lexicon.clinical())
+            plain = {one.folded, two.folded} & (lexicon.FUNCTION_WORDS | lexicon.certain())
             if (
                 one.folded in lexicon.given_names()
                 and two.folded in lexicon.surnames()
@@ -131,6 +163,13 @@ class Names:
                 return True
         return False
 
+    def _acts(self, i: int) -> bool:
+        """A given name that is a plain word as well does what persons do (Hope was brought in)."""
+        word, after = self._words[i], self._words[i + 1] if i + 1 < len(self._words) else None
+        if word.folded not in lexicon.WORD_GIVEN or not word.cased or after is None or self._between(i) != " ":
+            return False
+        return after.folded in lexicon.PERSON_VERBS and self._before(i) not in DETERMINERS
+
     def _introduced(self, i: int) -> bool:
         """A title, a label or a clinician's degree stands beside the word."""
         word = self._words[i]
@@ -138,7 +177,9 @@ class Names:
         looks = word.capital or not word.cased
         if self._before(i) in lexicon.STRICT_TITLES and NEAR.match(self._between(i - 1)):
             return looks or lexicon.is_name(low)
-        english = lexicon.is_english(low)
+        english = word.english
+        if self._listed[i] and looks and (not english or lexicon.is_name(low)):
+            return True
         if CLINICIAN.match(self._text, word.end) and looks and i > 0 and self._words[i - 1].capital:
             return not english or lexicon.is_name(low)
         if english and not lexicon.is_name(low):
@@ -150,11 +191,7 @@ class Names:
     def _speaker(self, i: int, left: str) -> bool:
         """The word opens a line and a colon follows, as who speaks does in a transcript; English words are headings."""
         word = self._words[i]
-        return (
-            left.rsplit("\n", 1)[-1].strip() == ""
-            and self._text[word.end : word.end + 1] == ":"
-            and not lexicon.is_english(word.folded)
-        )
+        return left.rsplit("\n", 1)[-1].strip() == "" and self._text[word.end : word.end + 1] == ":" and not word.english
 
     def _hinted(self, i: int, *, strict: bool = False) -> bool:
         """Words before a small word introduce a person, or a surname follows; `strict` asks for both."""
@@ -166,7 +203,7 @@ class Names:
         if strict:
             return introduced and surname and word.folded in lexicon.given_names()
         if word.folded in lexicon.given_names():
-            return introduced or (surname and following is not None and not lexicon.is_english(following.folded))
+            return introduced or (surname and following is not None and not following.english)
         return introduced and word.folded in lexicon.surnames() and i > 0 and self._before(i) in lexicon.STRICT_TITLES
 
     def _grow(self) -> None:
@@ -185,16 +222,14 @@ class Names:
             comma = "," in gap or "&" in gap
             if not (JOINED.match(gap) or (len(gap) <= 3 and gap.strip() in (",", "&", "") and "\n" not in gap)):
                 return
-            if (
-                self._taken[j]
-                or self._joins(j, beside=i, comma=comma)
-                or (gap == " " and j == i + step and self._completes(i, j))
-            ):
+            beside = gap == " " and j == i + step
+            if self._taken[j] or self._joins(j, beside=i, comma=comma) or (beside and self._completes(i, j)):
                 for k in range(min(i, j) + 1, max(i, j)):
                     self._taken[k] = self._words[k].folded not in CONJUNCTIONS
                 self._taken[j] = True
                 return
-            if not (word.folded in lexicon.PARTICLES or word.folded in CONJUNCTIONS or len(word.text) == 1):
+            small = lexicon.PARTICLES | lexicon.PLACE_PARTICLES
+            if word.folded not in small and word.folded not in CONJUNCTIONS and len(word.text) > 1:
                 return
             j += step
 
@@ -203,7 +238,9 @@ class Names:
         small = not (word.capital or not word.cased)
         if word.folded in lexicon.FUNCTION_WORDS or word.folded in lexicon.PARTICLES or self._safe[j]:
             return False
-        name, english = lexicon.is_name(word.folded), lexicon.is_english(word.folded)
+        name, english = lexicon.is_name(word.folded), word.english
+        if small and not word.text.isascii() and not english:
+            return True
         if small:  # beside a name that is written small as well
             return (
                 other.cased

@@ -41,7 +41,9 @@ PLAIN_STREET = (
 )
 # Street words of other languages, as a word before the name or as the end of the word.
 ROAD_BEFORE = (
-    r"(?i:rua|r|rue|via|viale|vicolo|calle|c/|avenida|av|avda|avenue|ave|piazza|plaza|praça|largo|travessa|estrada|corso"
+    r"(?i:rua|r|rue|plac|pl|aleje|os|osiedle|rondo|platz|torg|pátio|praia|vila|ladeira|quadra|sítio|parque|loteamento"
+    r"|núcleo|conjunto|viela|ruelle|cours|vico|lungomare|strada|nábřeží|třída|sídliště|đường|phố|via|viale|vicolo|calle|c/"
+    r"|avenida|av|avda|avenue|ave|piazza|plaza|praça|largo|travessa|estrada|corso"
     r"|ulica|ul|aleja"
     r"|al|carrera|cra|carretera|camino|paseo|jalan|jln|chemin|impasse|allée|boulevard|bd|quai|cours|place|route|strada|str"
     r"|bulevardul"
@@ -51,13 +53,15 @@ ROAD_BEFORE = (
 ROAD_ENDING = (
     r"(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|ring|damm|ufer|vej|vænget|vænge|gade|gata|gatan|gate|vägen|väg|veien"
     r"|vei|katu"
-    r"|tie|kuja|polku|rinne|raitti|stræti|vegur|laan|straat|plein|kade|dijk|gracht|pad|hof|terrasse|utca|út|tér)"
+    r"|tie|kuja|polku|rinne|raitti|stræti|vegur|laan|straat|plein|kade|dijk|gracht|pad|hof|terrasse|steeg|singel|allé"
+    r"|bulevardi|torget|toget|plads|veg|bakken|marken|hof|utca|út|tér)"
 )
 UNIT = r"(?:,?\s+(?i:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Flat|Door|Box|#)\.?\s*#?\w[\w-]{0,8})?"
 WORD = r"[^\W\d_][\w'’.-]*"
 CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]*"
 ID_LABEL = (
-    r"(?i:\b(?:MRN|med(?:ical)? ?rec(?:ord)?|chart|record|account|acct|a/c|policy|plan|member(?:ship)?|subscriber|group"
+    r"(?i:\b(?:MRN|hosp(?:ital)?\.?|unit|med(?:ical)? ?rec(?:ord)?|chart|record|account|acct|a/c|policy|plan"
+    r"|member(?:ship)?|subscriber|group"
     r"|beneficiary"
     r"|licen[sc]e|lic|DL|DEA|NPI|serial|device|implant|lot|SN|S/N|plate|tag|passport|certificate|cert|case|claim|invoice"
     r"|badge|ID|UDI"
@@ -74,11 +78,11 @@ PATTERNS: dict[str, tuple[str, str]] = {
     ),
     "numeric date": (
         "DATE",
-        r"(?<![\d/.])(?:" + DAY + r"|1[0-2])(?P<s>[-/.])(?:" + DAY + r"|1[0-2])(?P=s)(?:" + YEAR + r"|\d\d)(?![\d/])",
+        r"(?<![\d/])(?<!\d\.)(?:" + DAY + r"|1[0-2])(?P<s>[-/.])(?:" + DAY + r"|1[0-2])(?P=s)(?:" + YEAR + r"|\d\d)(?![\d/])",
     ),
-    "spaced date": ("DATE", r"(?<![\d/.])" + DAY + r" ?[/.-] ?" + DAY + r" ?[/.-] ?" + YEAR + r"(?!\d)"),
-    "partial date": ("DATE", r"(?<![\d/.-])(?:1[0-2]|0?[1-9])/" + DAY + NOT_A_SCORE),
-    "month/year": ("DATE", r"(?<![\d/.-])(?:1[0-2]|0?[1-9])[/-]" + YEAR + r"(?![\d/-])"),
+    "spaced date": ("DATE", r"(?<![\d/])(?<!\d\.)" + DAY + r" ?[/.-] ?" + DAY + r" ?[/.-] ?" + YEAR + r"(?!\d)"),
+    "partial date": ("DATE", r"(?<![\d/-])(?<!\d\.)(?:1[0-2]|0?[1-9])/" + DAY + NOT_A_SCORE),
+    "month/year": ("DATE", r"(?<![\d/-])(?<!\d\.)(?:1[0-2]|0?[1-9])[/-]" + YEAR + r"(?![\d/-])"),
     "spelled date": (
         "DATE",
         r"\b" + MONTH + r"(?:\s+the)?\s+(?:" + DAY + r"(?:st|nd|rd|th)?|" + ORDINAL + r")\b" + NOT_A_DOSE + YEARS,
@@ -122,25 +126,33 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "iban": ("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
     "wallet": ("ACCOUNT", r"\b(?:bc1[a-z0-9]{20,60}|0x[0-9a-fA-F]{40}|[13][1-9A-HJ-NP-Za-km-z]{25,34})\b"),
     "vin": ("VEHICLE", r"\b(?=[A-HJ-NPR-Z0-9]*\d)[A-HJ-NPR-Z0-9]{17}\b"),
-    "long number": ("ID", r"(?<![\w.])\d{7,}(?![\w.]\d)"),
-    "hyphened number": ("ID", r"(?<![\w./-])\d{2,6}(?:[-.]\d{2,7}){1,4}(?:-\d{1,6})?(?![\w/]|[-.]\d)"),
-    "letters and digits": ("ID", r"(?i:\b(?=[A-Z0-9-]{6,24}\b)(?=[A-Z]{1,5}-?\d)[A-Z]{1,5}-?(?:\d[A-Z0-9]*-?){1,5}\b)"),
+    "long number": ("ID", r"(?<!\w)(?<!\d\.)\d{7,}(?![\w.]\d)"),
+    "hyphened number": ("ID", r"(?<![\w/-])(?<!\d\.)\d{2,6}(?:[-.]\d{2,7}){1,4}(?:-\d{1,6})?(?![\w/]|[-.]\d)"),
+    "letters and digits": ("ID", r"(?i:\b(?=[A-Z]{1,5}-?\d)[A-Z]{1,5}-?\d[A-Z0-9]*(?:-[A-Z0-9]+){0,4}(?![A-Z0-9-]))"),
     "uuid": ("ID", r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
     "after a label": (
         "ID",
-        ID_LABEL + r"(?:[ \t]+(?:is|was|of|ending(?: in)?|on file"
-        r"|reads?))?[ \t]*[:=#|]*[\"' \t]*#?((?=[A-Za-z0-9/.-]*\d)[A-Za-z0-9][A-Za-z0-9/.-]{3,})\b",
+        ID_LABEL + r"(?:[ \t]+(?:is|was|of|ending(?: in)?|on file|reads?))?[ \t]*[:=#|.\u2026]*[\"' \t]*#?"
+        r"((?=[A-Za-z0-9/.-]*\d)[A-Za-z0-9](?:[A-Za-z0-9/-]|\.(?=\w)){3,}(?:[ -]\d{2,6}\b(?!/)){0,4}"
+        r"|[A-Z]?\d{2,3}(?:[ -]\d{2,5}\b(?!/)){1,4})\b",
     ),
     "plate": (
         "VEHICLE",
         r"(?i:\b(?:(?:licen[sc]e )?plates?|registration|reg|tag|vehicle|car)\b(?: (?:no|number|is|was"
-        r"|with))*)[ \t.:#=]*(?:plates? )?"
+        r"|with))*)[ \t.:#=|\"']*(?:(?i:plates?)[ \t.:#=|]*)?"
         r"((?=[A-Z0-9 ·-]*\d)(?=[A-Z0-9 ·-]*[A-Z])[A-Z0-9]{1,7}(?:[ ·-][A-Z0-9]{1,7}){0,3})\b",
     ),
     "age over 89": ("AGE", r"\b(9\d|1[01]\d)(?=(?:[- ]?(?:years?|yrs?|y/?o|y\.o|yo)\b)|[ ]?(?:[MF]\b|(?:male|female)\b))"),
     "aged over 89": (
         "AGE",
         r"(?i:\b(?:age[d]?|turn(?:ed|ing|s)|at the age of)(?: is| was)?[:= ]\s*)(9\d|1[01]\d)\b(?![.%/]\d|%)",
+    ),
+    "age of a person": (
+        "AGE",
+        r"(?i:\b(?:(?:grand|great-?grand)?(?:mother|father|parents?)|aunt|uncle|patient|she|he|who|wife|husband|died"
+        r"|passed away|deceased|lived|now)"
+        r"(?: (?:is|was|at|to|aged?|turned|died|the age of|of age))*[, ]+)(9\d|1[01]\d)\b(?![.%/:]\d|%| ?(?:mg|bpm|kg|cm|mm"
+        r"|lbs?)|[ ]?/)",
     ),
     "spelled age": (
         "AGE",
@@ -157,11 +169,14 @@ PATTERNS: dict[str, tuple[str, str]] = {
     ),
     "plain street": (
         "GEO",
-        r"(?i:\b\d{1,6}[a-z]?(?:[ \t]+[nsew]{1,2}\.?)?(?:[ \t]+(?:\d{1,3}(?:st|nd|rd|th)|"
+        r"(?i:\b(?:(?:flat|studio|apartment|apt|unit"
+        r"|suite)\.?[ \t]+)?\d{1,6}(?:/\d{1,6})?[a-z]?,?(?:[ \t]+[nsew]{1,2}\.?)?(?:[ \t]+(?:\d{1,3}(?:st|nd|rd|th)|"
         + WORD
-        + r")){1,3}?[ \t]+"
+        + r")){1,3}?[ \t]+(?:"
         + PLAIN_STREET
-        + r"\b\.?)"
+        + r"|"
+        + STREET
+        + r")\b\.?)"
         + UNIT,
     ),
     "named street": (
@@ -187,6 +202,13 @@ PATTERNS: dict[str, tuple[str, str]] = {
         + CAPITAL
         + r"[ \t]+){1,3}(?i:utca|u\.|út|útja|tér|rkp\.|ulica|köz|tanya|sokak|sok\.|cad\.|caddesi|sokağı"
         r"|mahallesi)[ \t]*\d{0,6}\.?",
+    ),
+    "lives at": (
+        "GEO",
+        r"(?i:\b(?:lives? (?:at|in|on)|living (?:at|in)|resid\w{2,5} (?:at|in)|address(?: is)?:?|moved (?:to|from)"
+        r"|located (?:at|in)|home (?:at|in)"
+        r"|transport from|letters? to|sent to|mailed to|deliver(?:ed)? to|born in|family,))[ \t]+"
+        r"((?:" + CAPITAL + r"[ \t,]{1,2}){1,4}\d{1,6}[A-Za-z]?)\b",
     ),
     "corner": ("GEO", r"(?i:\b(?:the )?corner of)[ \t]+[^\n.?!]{3,80}?(?=[.?!\n]|$)"),
     "unit": ("GEO", r"(?i:\b(?:Apt|Apartment|Suite|Ste|Unit|Flat)\b)\.?[ \t]*#?\d[\w-]*"),

@@ -14,9 +14,15 @@ Span = tuple[int, int, str]
 COMPILED = [(name, kind, re.compile(expression)) for name, (kind, expression) in PATTERNS.items()]
 # Groups of digits with separators between: a telephone number if there are enough.
 GROUPS = re.compile(
-    r"(?<![\w./-])(?:\+|00)?\(?\d{1,6}\)?(?:[ ]?[-.·/ ][ ]?\(?\d{2,8}\)?){1,6}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w/]|[-.]\d)"
+    r"(?<![\w/-])(?<!\w\.)(?:\+|00)?\(?\d{1,6}\)?(?:(?: ?[-·/] ?|[. ]{1})\(?\d{2,8}\)?){1,6}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
+    r"(?![\w/%]|[-.]\d|\s*(?:mg|mcg|m[lL]|units?|IU|kcal|cm|mm|g|kg|cells|bpm)\b)"
 )
 PLAIN = re.compile(PLAIN_STREET)
+OBSTETRIC = re.compile(r"(?i:g\d{1,2}p\d{1,4})")
+NO_ROAD = frozenset(("place", "route", "via", "al", "r", "pl", "os", "cours", "plac"))  # written small
+FEWEST_IN_CODE = 4  # digits
+# Street words that are other words as well.
+WEAK = frozenset(("st", "dr", "pl", "ct", "way", "place", "close", "circle", "square"))
 FEWEST, MOST = 7, 15  # digits of a telephone number (E.164 allows 15)
 
 
@@ -28,12 +34,27 @@ def spans(text: str) -> Iterator[Span]:
                 (i for i in range(1, (match.re.groups or 0) + 1) if match[i] and i not in match.re.groupindex.values()), 0
             )
             start, end = match.span(group)
+            if _is_measure(name, text, start, end):
+                continue
             if kind == "GEO" and not _is_place(name, text[start:end]):
                 continue
             yield start, end, kind
     for match in GROUPS.finditer(text):
         if _is_phone(match[0]):
             yield *match.span(), "PHONE"
+
+
+def _is_measure(name: str, text: str, start: int, end: int) -> bool:
+    """What looks like a date or a code and is a score, a vertebra or an obstetric formula."""
+    if name == "partial date":
+        before = TOKEN.findall(text[max(0, start - 14) : start].lower())
+        return bool(before) and before[-1] in lexicon.SCORE_WORDS
+    if name == "letters and digits":
+        code = text[start:end]
+        return sum(c.isdigit() for c in code) < FEWEST_IN_CODE or OBSTETRIC.fullmatch(code) is not None
+    if name == "hyphened number":
+        return sum(c.isdigit() for c in text[start:end]) < FEWEST - 1
+    return False
 
 
 def _is_phone(text: str) -> bool:
@@ -43,6 +64,8 @@ def _is_phone(text: str) -> bool:
     groups = re.findall(r"\d+", text)
     if text.count(".") == 3 and all(len(g) <= 3 for g in groups):
         return False  # an IP address
+    if "/" in text and len(digits) < 10:
+        return False
     if text.startswith(("+", "(", "00")) or groups[0].startswith("0"):
         return True
     return (len(digits) >= 9 and max(map(len, groups)) >= 3) or (len(groups) == 2 and len(digits) == 7 and len(groups[0]) == 3)
@@ -52,10 +75,32 @@ def _is_place(name: str, part: str) -> bool:
     """Some word of it is no plain word, or a number stands in it."""
     words = [w.lower() for w in TOKEN.findall(part)]
     if name == "plain street":
-        inner = words[: next((i for i, w in enumerate(words) if PLAIN.fullmatch(w)), 0)]
-        return not any(w in lexicon.FUNCTION_WORDS or w in lexicon.clinical() for w in inner)
-    if name in ("road before", "road word", "road ending", "named street", "named city"):
+        return _is_street(words)
+    if name == "road before" and part.lstrip("0123456789, \t")[:1].islower() and words and words[0] in NO_ROAD:
+        return False
+    if name in ("road before", "road word", "road ending", "named street", "named city", "lives at"):
         return any(
             not lexicon.is_english(w) or lexicon.is_name(w) or w in lexicon.places() for w in words[(name == "road before") :]
         )
     return any(c.isdigit() for c in part) or any(not lexicon.is_english(w) or w in lexicon.places() for w in words)
+
+
+def _is_street(words: list[str]) -> bool:
+    """The words before the street word can be a street's name; after a weak street word (Run, View) one must be a name."""
+    words = [w for w in words if w not in ("flat", "studio", "apartment", "apt", "unit", "suite")]
+    last = next((i for i in range(len(words) - 1, -1, -1) if words[i] in lexicon.STREET_WORDS or PLAIN.fullmatch(words[i])), 0)
+    inner = words[:last]
+    if not inner or any(w in lexicon.FUNCTION_WORDS or w in lexicon.clinical() for w in inner):
+        return False
+    strong = PLAIN.fullmatch(words[last]) is not None and words[last] not in (
+        "st",
+        "dr",
+        "pl",
+        "ct",
+        "way",
+        "place",
+        "close",
+        "circle",
+        "square",
+    )
+    return strong or any(lexicon.is_name(w) or w in lexicon.places() or not lexicon.is_english(w) for w in inner)

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sandbox.text import lexicon
 from sandbox.text.folding import fold
 
 # Letters, with the apostrophes inside them; a hyphen parts two words.
 TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*(?:['’`][^\W\d_]+)*")
 COMBINING = re.compile("[\u0300-\u036f]")
 LINE = re.compile(r"[^\n]+")
+BORROWED = frozenset(("cafe", "naive", "resume", "fiance", "fiancee", "deja", "facade", "cliche", "papule", "menetrier", "role"))
+FEWEST_WORDS, SELDOM = 15, 0.03  # a text of so many words with so few capitals is written small
 SHORTEST_SHOUTED_LINE = 3  # words
 LATIN_END = 0x250
 
@@ -28,6 +31,13 @@ class Token:
     shouted: bool
     cased: bool
     foreign: bool
+
+    @property
+    def english(self) -> bool:
+        """The word is English or clinical; letters with diacritics are foreign, but for a few words taken over."""
+        if self.text.isascii() or self.folded in lexicon.clinical() or "’" in self.text:
+            return lexicon.is_english(self.folded)
+        return self.folded in BORROWED
 
 
 def tokens(text: str) -> list[Token]:
@@ -77,6 +87,11 @@ def _uncased_lines(text: str) -> list[tuple[int, int]]:
         return [(0, len(text))]
     upper = sum(c.isupper() for c in letters)
     if upper > 0.75 * max(1, len(letters)) and len(letters) > 12:
+        return [(0, len(text))]
+    words = [m[0] for m in TOKEN.finditer(text)]
+    if len(words) > FEWEST_WORDS and sum(w[0].isupper() and not (w.isupper() and len(w) < 6) for w in words) < SELDOM * len(
+        words
+    ):
         return [(0, len(text))]
     return list(_shouted_lines(text))
 
