@@ -32,6 +32,18 @@ class Found:
         return GAP if self.gaps else MET if self.evidence else NOT_EXERCISED
 
 
+@dataclass(slots=True)
+class Concerned:
+    """The controls that one event type may show, the gaps it may be, and the gaps it may be a partner against."""
+
+    shown: list[Control] = field(default_factory=list)
+    contradicted: list[tuple[str, Gap]] = field(default_factory=list)
+    partners: list[Gap] = field(default_factory=list)
+
+
+NOBODY = Concerned()
+
+
 class ControlMatrix:
     """Judges the controls of a profile while the entries of a period pass by, in order."""
 
@@ -41,6 +53,9 @@ class ControlMatrix:
         self.profile = profile
         self._controls: dict[str, Control] = {name: every[name] for name in used}
         self._found = {name: Found() for name in used}
+        self._by_event: dict[str, Concerned] = {}
+        for control in self._controls.values():
+            self._index(control)
         self._seen: set[tuple[str, ...]] = set()
         self._open: list[tuple[str, Gap, int, tuple[str, ...]]] = []
 
@@ -51,15 +66,18 @@ class ControlMatrix:
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """`entry` counts for and against every control it concerns."""
-        for name, control in self._controls.items():
+        concerned = self._by_event.get(entry["type"])
+        if concerned is None:
+            return
+        for control in concerned.shown:
             if control.evidence.takes(entry):
-                found = self._found[name]
+                found = self._found[control.id]
                 found.evidence += 1
                 if len(found.examples) < MOST_EXAMPLES:
                     found.examples.append(entry["seq"])
-            for gap in control.gaps:
-                if gap.query.takes(entry):
-                    self._contradicted(name, gap, entry)
+        for name, gap in concerned.contradicted:
+            if gap.query.takes(entry):
+                self._contradicted(name, gap, entry)
         self._seen.update(self._keys_as_partner(entry))
 
     def look_back(self, earlier: Iterable[Mapping[str, Any]]) -> None:
@@ -107,8 +125,18 @@ class ControlMatrix:
             found.gap_entries.append(seq)
 
     def _keys_as_partner(self, entry: Mapping[str, Any]) -> list[tuple[str, ...]]:
-        gaps = [gap for control in self._controls.values() for gap in control.gaps]
-        return [_key(gap, entry) for gap in gaps if gap.partner and gap.partner.takes(entry)]
+        concerned = self._by_event.get(entry["type"], NOBODY)
+        return [_key(gap, entry) for gap in concerned.partners if gap.partner and gap.partner.takes(entry)]
+
+    def _index(self, control: Control) -> None:
+        """Each event type knows whom it concerns, so that an entry is not held against every query."""
+        for event in control.evidence.events:
+            self._by_event.setdefault(event, Concerned()).shown.append(control)
+        for gap in control.gaps:
+            for event in gap.query.events:
+                self._by_event.setdefault(event, Concerned()).contradicted.append((control.id, gap))
+            for event in gap.partner.events if gap.partner else ():
+                self._by_event.setdefault(event, Concerned()).partners.append(gap)
 
     def _rows_of(self, clause: Any) -> list[dict[str, Any]]:
         common = {"clause": clause.id, "asks": clause.asks, "outside": clause.outside}

@@ -83,6 +83,7 @@ class ReportFiles:
 
     def __enter__(self) -> ReportFiles:
         self._folder.mkdir()
+        self._taking: dict[tuple[str, str], list[Any]] = {}
         self._open = [(report, *self._files_of(report)) for report in REPORTS]
         return self
 
@@ -96,13 +97,15 @@ class ReportFiles:
         seen = self._people.setdefault(key, [0, entry["recorded_at"], ""])
         seen[0], seen[2] = seen[0] + 1, entry["recorded_at"]
         values: dict[str, Any] | None = None
-        for report, table, lines in self._open:
-            if report.takes(entry):
-                values = values or flat(entry)
-                row = {name: values[name] for name in report.columns}
-                table.writerow([cell(value) for value in row.values()])
-                lines.write(canonical_json(row).decode() + "\n")
-                self.rows[report.name] += 1
+        kind = (entry["type"], entry["outcome"])
+        if kind not in self._taking:
+            self._taking[kind] = [one for one in self._open if one[0].takes(entry)]
+        for report, table, lines in self._taking[kind]:
+            values = values or flat(entry)
+            row = {name: values[name] for name in report.columns}
+            table.writerow([cell(value) for value in row.values()])
+            lines.write(canonical_json(row).decode() + "\n")
+            self.rows[report.name] += 1
 
     def _files_of(self, report: Report) -> tuple[Any, Any]:
         table = csv.writer(self._text(f"{report.name}.csv"))
