@@ -16,6 +16,7 @@ PIECE = 20_000  # characters given to the language model at once
 # What may stand between two parts of one name or one address.
 GLUE = {"NAME": re.compile(r"[ \t]?[-.'’]?[ \t]?\Z"), "GEO": re.compile(r"[ \t]{0,2}[-.,'’/]?[ \t]{0,2}\n?[ \t]{0,2}\Z")}
 # Characters that are not seen and would part a name for the recognisers but not for a reader.
+SURROGATE = re.compile("[\ud800-\udfff]")
 INVISIBLE = re.compile("[\x00\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
@@ -60,6 +61,7 @@ def _in_piece(piece: Piece, persons: model.Spans, areas: model.Spans, record: Ma
 
 def _visible(text: str) -> tuple[str, list[int] | None]:
     """`text` without what is not seen, and where each of its characters stood; None if all is seen."""
+    text = SURROGATE.sub("\ufffd", text)  # what JSON can hold and UTF-8 cannot
     if not INVISIBLE.search(text):
         return text, None
     where = [i for i, c in enumerate(text) if not INVISIBLE.match(c)]
