@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("gateway.commands.audit", "command", "evidence: export it, and verify it offline"),
     "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),
     "policy": ("gateway.commands.policy", "command", "check, test, explain, replay and build policies"),
+    "boundary": ("gateway.commands.boundary", "command", "who can see what, where, computed from the policies"),
 }
 
 
