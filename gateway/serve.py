@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
-from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor
 from gateway.composition import Services, compose, now
 from gateway.settings import Settings
 from promotion import deployments
-from promotion.serving import Models, Prediction, create_app
+from promotion.loading import Models
+from promotion.monitoring import keep
+from promotion.serving import Prediction, create_app
 
 
 def application(given: Services) -> FastAPI:
@@ -27,21 +28,7 @@ def application(given: Services) -> FastAPI:
 
     def log(predictions: list[Prediction]) -> None:
         with given.pool.connection() as connection:
-            for one in predictions:
-                connection.execute(
-                    "INSERT INTO promotion.predictions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    (
-                        one.id,
-                        *one.model,
-                        one.digest,
-                        one.caller,
-                        now(),
-                        one.rows,
-                        one.input_hash,
-                        Jsonb(one.output),
-                        one.latency_ms,
-                    ),
-                )
+            keep(connection, predictions, now())
 
     return create_app(Models(given.store, given.public_keys), authenticate=authenticate, log=log)
 

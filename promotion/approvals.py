@@ -20,7 +20,8 @@ from promotion.states import State
 
 PREDICATE_TYPE = "urn:sallyport:approval:v1"
 DIES_WITH_APPROVAL = "approvals_missing"
-NEVER_COUNTS = ("self_approval", "digest_mismatch")
+# In production or out of it again, people sign anew when their approvals have grown old: without that, no rollback.
+TAKES_APPROVALS = (State.AWAITING_APPROVAL, State.APPROVED, State.DEPLOYED, State.SUPERSEDED)
 Decide = Callable[[Mapping[str, Any]], Decision]
 
 
@@ -52,7 +53,7 @@ def approve(
     Raises ApprovalRefused for the author's own approval, a role not held, or anything but missing approvals in the way.
     """
     found = requests.get(connection, promotion, lock=True)
-    if found.state not in (State.AWAITING_APPROVAL, State.APPROVED):
+    if found.state not in TAKES_APPROVALS:
         raise WrongState(f"A promotion that is {found.state} takes no approval.")
     if role not in by.roles:
         raise ApprovalRefused("You do not hold the role you want to sign in.", ("role_not_permitted",), "")
@@ -62,7 +63,9 @@ def approve(
         raise ApprovalRefused("Policy does not take this approval.", decision.reasons, decision.decision_id)
     envelope = sign_statement(_statement(connection, found, approval, decision), signer)
     connection.execute(
-        "INSERT INTO promotion.approvals VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (request, by) DO NOTHING",
+        "INSERT INTO promotion.approvals VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (request, by) DO UPDATE"
+        " SET role = excluded.role, digest = excluded.digest, at = excluded.at, meaning = excluded.meaning,"
+        " envelope = excluded.envelope",
         (promotion, by.id, role, found.digest, now, meaning, Jsonb(envelope)),
     )
     requests.record(

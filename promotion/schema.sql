@@ -74,6 +74,25 @@ CREATE TABLE IF NOT EXISTS promotion.predictions (
     latency_ms  double precision NOT NULL
 );
 
+-- What monitoring reads: how many rows were given a score from one half up, and how many values of each input were missing.
+ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS positives int NOT NULL DEFAULT 0;
+ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS missing jsonb NOT NULL DEFAULT '{}';
+CREATE INDEX IF NOT EXISTS predictions_by_time ON promotion.predictions (project, name, at);
+
+-- An alert that is on, from when it was raised until it is over.
+CREATE TABLE IF NOT EXISTS promotion.alerts (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project   text NOT NULL,
+    name      text NOT NULL,
+    digest    text NOT NULL,
+    metric    text NOT NULL,
+    value     double precision NOT NULL,
+    above     double precision NOT NULL,
+    raised_at timestamptz NOT NULL,
+    over_at   timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS alerts_on ON promotion.alerts (project, name, digest, metric) WHERE over_at IS NULL;
+
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;

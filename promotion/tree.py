@@ -18,7 +18,10 @@ def files_of(folder: Path) -> dict[str, str]:
             continue
         if not stat.S_ISREG(mode):
             raise InvalidModelTree("A model's folder holds plain files only, no links, devices or sockets.")
-        found[path.relative_to(folder).as_posix()] = digest_file(path)
+        name = path.relative_to(folder).as_posix()
+        if not name.isprintable():
+            raise InvalidModelTree("A model's files have names that can be printed.")
+        found[name] = digest_file(path)
     if not found:
         raise InvalidModelTree("The model's folder holds no file.")
     return found

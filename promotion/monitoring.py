@@ -1,0 +1,155 @@
+"""What production says of a model: predictions kept, and the contract's alert rules evaluated over the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from compliance.entries import Actor, Entry, ObjectRef
+from compliance.ledger import append
+from promotion.deployments import current
+from promotion.model_contracts import Alert, load_model_contract
+from promotion.serving import Prediction
+
+WATCHER = Actor("promotion-watcher", "service")
+FEWEST_ROWS = 20  # of fewer predictions a share says nothing
+WINDOW = (
+    "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(positives), 0)::bigint,"
+    " coalesce(percentile_disc(0.99) WITHIN GROUP (ORDER BY latency_ms), 0) FROM promotion.predictions"
+    " WHERE project = %s AND name = %s AND digest = %s AND at > %s AND at <= %s"
+)
+MISSING = (
+    "SELECT key, sum(value::bigint)::bigint FROM promotion.predictions, jsonb_each_text(missing)"
+    " WHERE project = %s AND name = %s AND digest = %s AND at > %s AND at <= %s GROUP BY key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was predicted in some stretch of time."""
+
+    rows: int
+    positives: int
+    latency_p99_ms: float
+    missing: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A rule whose metric is above its limit."""
+
+    metric: str
+    value: float
+    above: float
+
+
+def keep(connection: Connection[Any], predictions: Iterable[Prediction], at: datetime) -> None:
+    """The predictions are in the database."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO promotion.predictions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (one.id, *one.model, one.digest, one.caller, at, one.rows, one.input_hash, Jsonb(one.output), one.latency_ms,
+                 one.positives, Jsonb(one.missing or {}))
+                for one in predictions
+            ],
+        )  # fmt: skip
+
+
+def evaluate(rules: Sequence[Alert], windows: Mapping[str, Window]) -> list[Raised]:
+    """The rules that are broken, given each rule's window by its length. A window of too few rows breaks none."""
+    return [
+        Raised(rule.metric, value, rule.above)
+        for rule in rules
+        if (found := windows[rule.window]).rows >= FEWEST_ROWS and (value := _value(rule.metric, found)) > rule.above
+    ]
+
+
+def window(connection: Connection[Any], model: tuple[str, str], digest: str, *, since: datetime, until: datetime) -> Window:
+    """What the model of that digest predicted after `since`, up to `until`."""
+    key = (*model, digest, since, until)
+    row = connection.execute(WINDOW, key).fetchone()
+    rows, positives, latency = row if row else (0, 0, 0.0)
+    return Window(rows, positives, float(latency), dict(connection.execute(MISSING, key).fetchall()))
+
+
+def watch(connection: Connection[Any], now: datetime) -> list[Raised]:
+    """Every deployed model's rules are evaluated: an alert that begins or is over is a row and a ledger entry, once."""
+    began: list[Raised] = []
+    for project, name, digest, contract in _deployed(connection):
+        rules = load_model_contract(contract).alerts
+        found = {
+            rule.window: window(connection, (project, name), digest, since=now - timedelta(seconds=rule.seconds), until=now)
+            for rule in rules
+        }
+        raised = {one.metric: one for one in evaluate(rules, found)}
+        for one in raised.values():
+            began += [one] if _raise(connection, project, name, digest, one, now) else []
+        _end(connection, project, name, digest, list(raised), now)
+    return began
+
+
+def _value(metric: str, found: Window) -> float:
+    if metric == "latency_p99_ms":
+        return found.latency_p99_ms
+    if metric == "positive_rate":
+        return found.positives / found.rows
+    return found.missing.get(metric.removeprefix("missing:"), 0) / found.rows
+
+
+def _deployed(connection: Connection[Any]) -> list[tuple[str, str, str, str]]:
+    """project, name, digest and contract of what is in production."""
+    found = []
+    for project, name, _ in current(connection):
+        row = connection.execute(
+            "SELECT d.digest, r.contract FROM promotion.deployments d JOIN promotion.requests r ON r.id = d.request"
+            " WHERE d.project = %s AND d.name = %s ORDER BY d.id DESC LIMIT 1",
+            (project, name),
+        ).fetchone()
+        if row:
+            found.append((project, name, str(row[0]), str(row[1])))
+    return found
+
+
+def _raise(connection: Connection[Any], project: str, name: str, digest: str, one: Raised, now: datetime) -> bool:
+    made = connection.execute(
+        "INSERT INTO promotion.alerts (project, name, digest, metric, value, above, raised_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT DO NOTHING RETURNING id",
+        (project, name, digest, one.metric, one.value, one.above, now),
+    ).fetchone()
+    if made:
+        detail = {"metric": one.metric, "value": f"{one.value:.4f}", "above": f"{one.above:.4f}"}
+        _record(connection, "alert:raised", project, name, digest, str(made[0]), detail, now)
+    return bool(made)
+
+
+def _end(connection: Connection[Any], project: str, name: str, digest: str, still: list[str], now: datetime) -> None:
+    rows = connection.execute(
+        "UPDATE promotion.alerts SET over_at = %s WHERE project = %s AND name = %s AND over_at IS NULL"
+        " AND NOT (digest = %s AND metric = ANY(%s)) RETURNING id, digest, metric",
+        (now, project, name, digest, still),
+    ).fetchall()
+    for number, of, metric in rows:
+        _record(connection, "alert:over", project, name, of, str(number), {"metric": metric}, now)
+
+
+def _record(
+    connection: Connection[Any],
+    event: str,
+    project: str,
+    name: str,
+    digest: str,
+    number: str,
+    detail: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    append(connection, Entry(
+        type=event, actor=WATCHER, object=ObjectRef("model", f"{project}/{name}", digest), project=project, outcome="done",
+        refs={"alert": number}, detail=detail, occurred_at=now,
+    ))  # fmt: skip
