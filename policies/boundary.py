@@ -131,7 +131,7 @@ def _entries(
         for column in case.columns:
             key = (case.zone, case.role, case.purpose, case.dataset, column)
             held = best.get(key)
-            if held is None or _rank(answer) < _rank(held[1]):
+            if held is None or _rank(case, answer) < _rank(*held):
                 best[key] = (case, answer)
     for (zone, who, purpose, dataset, column), (case, answer) in best.items():
         kind = datasets[dataset]["columns"][column]
@@ -143,5 +143,5 @@ def _entries(
         yield Entry(zone, who, purpose, dataset, column, kind, seen, case.way, needed[case], terms)
 
 
-def _rank(answer: Decision) -> tuple[bool, int]:
-    return (not answer.allow, len(answer.reasons))
+def _rank(case: Case, answer: Decision) -> tuple[bool, int, int]:
+    return (not answer.allow, len(answer.reasons), list(CONDITIONS).index(case.way))
