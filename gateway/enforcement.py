@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 from psycopg.types.json import Jsonb
@@ -55,6 +55,13 @@ class Enforcer:
         if not decision.allow:
             raise Denied(decision, what)
         return decision
+
+    def refuse(self, subject: Subject, action: str, resource: Mapping[str, Any], *, reason: str, what: str) -> NoReturn:
+        """Denied for a reason the gateway sees before it asks policy; recorded like policy's own answers."""
+        decision = Decision(False, (reason,), uuid4().hex, self.digest)
+        with self._pool.connection() as connection:
+            self._record(connection, self.question(subject, action, resource), decision)
+        raise Denied(decision, what)
 
     def question(
         self, subject: Subject, action: str, resource: Mapping[str, Any], context: Mapping[str, Any] | None = None

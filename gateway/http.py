@@ -13,6 +13,7 @@ import uvicorn
 from gateway.api.app import create_app
 from gateway.catalog.policies import record_loaded
 from gateway.composition import compose
+from gateway.embedded.home import write_private
 from gateway.settings import Settings
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     given = compose(settings)
     with given.pool.connection() as connection:
         record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
+    write_private(given.home.folder("evidence-key.pem"), given.signer.public_key_pem())
     app = create_app(given)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3))
     asyncio.run(server.serve([_tcp(settings.gateway_url), _unix(settings.gateway_socket)]))

@@ -17,6 +17,7 @@ import httpx
 from promotion.errors import PromotionError
 
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
+WORKSPACES = "/api/3.0/mlflow/workspaces"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 RUN_MODEL = re.compile(r"runs:/(?P<run>[0-9a-f]{32})/(?P<name>[\w.-]{1,100})")
 LOGGED_MODEL = re.compile(r"models:/(?P<model>m-[0-9a-f]{32})")
@@ -64,10 +65,9 @@ class Tracking:
     def ensure_workspace(self) -> None:
         """The project has a workspace."""
         # Not in the workspace itself: MLflow answers calls in an unknown one with 404.
-        answer = self._send(
-            "POST", "/api/3.0/mlflow/workspaces", json={"name": self._project}, accept=(200, 201, 400, 409), headers={}
-        )
-        if answer.status_code == 400 and "already exists" not in answer.text:
+        self._send("POST", WORKSPACES, json={"name": self._project}, accept=(200, 201, 400, 409), headers={})
+        standing = self._send("GET", WORKSPACES, headers={}).json().get("workspaces", [])
+        if all(workspace.get("name") != self._project for workspace in standing):
             raise TrackingUnavailable("MLflow made no workspace for the project.")
 
     def run(self, run_id: str) -> TrackedRun:

@@ -74,6 +74,7 @@ def as_user(stack_home: Path) -> Callable[[str], Gateway]:
 def clinic(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small clinic (300 patients, 120 notes) that is loaded into the running stack's live database."""
     from gateway.commands.dataset import send_rows
+    from gateway.commands.table_files import table_files
     from sandbox.domains import contract_path
     from sandbox.domains.clinic.generate import write
 
@@ -81,5 +82,6 @@ def clinic(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathF
     write(folder, patients=300, notes=120, seed=7)
     sam = as_user("sam")
     sam.post("/v1/datasets", {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")})
-    send_rows(sam, "clinic", folder)
+    with table_files(str(folder)) as paths:
+        send_rows(sam, "clinic", paths)
     return folder

@@ -16,6 +16,7 @@ from gateway.catalog.projects import ensure_project
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
+from policies.decisions import Decision
 from sandbox.contracts import Contract, load_contract
 
 router = APIRouter(tags=["datasets"])
@@ -97,10 +98,13 @@ def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) ->
         return catalog.get(connection, dataset).as_json()
 
 
-def _may_build(given: Services, asking: Subject, contract: Contract, project: str, what: str) -> Any:
+def _may_build(given: Services, asking: Subject, contract: Contract, project: str, what: str) -> Decision:
     """Who may build snapshots of a dataset may also say what its columns are (POLICY.md, action `build`)."""
     resource = {"type": "snapshot", "id": contract.id, "project": project, "unclassified": list(contract.unclassified)}
-    return given.enforcer.require(asking, "build", resource, what=f"{what} {contract.id}")
+    what = f"{what} {contract.id}"
+    if project not in asking.projects:
+        given.enforcer.refuse(asking, "build", resource, reason="not_in_project", what=what)
+    return given.enforcer.require(asking, "build", resource, what=what)
 
 
 def _save(file: UploadFile, folder: Path) -> None:

@@ -14,8 +14,6 @@ from gateway.api.dependencies import Asking, Given
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
-from gateway.problems import Denied
-from policies.decisions import Decision
 from promotion import approvals, deployments, requests
 from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound
 from promotion.model_contracts import load_model_contract
@@ -60,7 +58,8 @@ def submit(
     parsed = load_model_contract(contract)
     if "data-scientist" not in asking.roles or project not in asking.projects:
         reason = "not_in_project" if project not in asking.projects else "role_not_permitted"
-        raise Denied(Decision(False, (reason,), "", given.policy.digest), f"submit a model to {project}")
+        resource = {"type": "model", "id": f"{project}/{parsed.name}", "project": project, "tier": parsed.tier}
+        given.enforcer.refuse(asking, "submit", resource, reason=reason, what=f"submit a model to {project}")
     folder = Path(tempfile.mkdtemp(prefix="model-", dir=given.staging))
     try:
         run_id = _take(given, project, model, files or [], folder / "model")
@@ -113,7 +112,8 @@ def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]
     """The promotion is rejected by somebody who could have approved it."""
     _visible(given, asking, name)
     if not {"model-validator", "data-steward", "compliance-officer"} & set(asking.roles):
-        raise Denied(Decision(False, ("role_not_permitted",), "", given.policy.digest), "reject this promotion")
+        resource = {"type": "model", "id": name}
+        given.enforcer.refuse(asking, "reject", resource, reason="role_not_permitted", what="reject this promotion")
     with given.pool.connection() as connection:
         requests.move(connection, name, State.REJECTED, actor=asking.actor(), now=given.clock())
     return _whole(given, name)

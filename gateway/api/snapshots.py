@@ -34,7 +34,10 @@ def build(body: NewSnapshot, given: Given, asking: Asking) -> dict[str, Any]:
         "project": dataset.project,
         "unclassified": list(dataset.contract.unclassified),
     }
-    decision = given.enforcer.require(asking, "build", resource, what=f"build a snapshot of {dataset.id}")
+    what = f"build a snapshot of {dataset.id}"
+    if dataset.project not in asking.projects:
+        given.enforcer.refuse(asking, "build", resource, reason="not_in_project", what=what)
+    decision = given.enforcer.require(asking, "build", resource, what=what)
     with given.pool.connection() as connection:
         snapshot = snapshots.request(
             connection,

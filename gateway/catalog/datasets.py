@@ -16,6 +16,12 @@ from gateway.errors import GatewayError
 from sandbox.contracts import Contract, load_contract
 
 
+class DatasetTaken(GatewayError):
+    """Another project has a dataset of that name."""
+
+    code: ClassVar[str] = "dataset_taken"
+
+
 class DatasetNotFound(GatewayError):
     """No dataset of that name is registered."""
 
@@ -54,7 +60,13 @@ class Dataset:
 def register(
     connection: Connection[Any], *, project: str, contract: Contract, text: str, actor: Actor, decision_id: str, now: datetime
 ) -> Dataset:
-    """`contract` is what the dataset of its name is judged by from now on; the change is in the ledger."""
+    """`contract` is what the dataset of its name is judged by from now on; the change is in the ledger.
+
+    Raises DatasetTaken where another project has a dataset of that name.
+    """
+    owner = connection.execute("SELECT project FROM catalog.datasets WHERE id = %s FOR UPDATE", (contract.id,)).fetchone()
+    if owner and owner[0] != project:
+        raise DatasetTaken(f"Another project has a dataset '{contract.id}'; give yours another id.")
     connection.execute(
         "INSERT INTO catalog.datasets (id, project, contract, digest, registered_by, registered_at)"
         " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET project = excluded.project,"

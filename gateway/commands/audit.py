@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from gateway.client import Gateway
-from gateway.commands.caller import as_user
+from gateway.commands.caller import as_role
 from gateway.console import REFUSED, emit_json, fail, say
 
 DURATION = re.compile(r"(\d{1,6})([mhdw])")
@@ -49,7 +49,7 @@ def command() -> None:
 @click.option("--profile", default="hipaa", show_default=True, help="The regulation profile.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
 @click.option("--json", "as_json", is_flag=True, help="What was exported as JSON on standard output.")
-@as_user
+@as_role("compliance-officer")
 def export(gateway: Gateway, since: datetime, until: datetime | None, profile: str, out: Path, as_json: bool) -> None:
     """Write the evidence of a period to the new folder OUT and verify it there."""
     from compliance.verify import sentences, verify_bundle

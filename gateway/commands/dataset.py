@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import click
 
 from gateway.client import Gateway
-from gateway.commands.caller import as_user
-from gateway.console import emit_json, say
+from gateway.commands.caller import as_role
+from gateway.console import emit_json, fail, say
 
-TABLE_FILES = ("*.csv", "*.csv.gz", "*.jsonl", "*.parquet")
+DEFAULT_PROJECT = "default"
 
 
 @click.group()
@@ -22,36 +23,49 @@ def command() -> None:
 
 @command.command()
 @click.argument("contract", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--project", required=True, help="The project whose people may work on its snapshots.")
-@as_user
-def register(gateway: Gateway, contract: Path, project: str) -> None:
+@click.option("--project", help="The project whose people may work on its snapshots; default: the contract's, else 'default'.")
+@as_role("data-steward")
+def register(gateway: Gateway, contract: Path, project: str | None) -> None:
     """Register CONTRACT (ODCS 3 YAML) as what its dataset is judged by."""
-    emit_json(gateway.post("/v1/datasets", {"project": project, "contract": contract.read_text("utf-8")}))
+    emit_json(new_dataset(gateway, contract, project))
+
+
+def new_dataset(gateway: Gateway, contract: Path, project: str | None) -> Any:
+    """The dataset as the gateway registered it. Raises Refusal."""
+    from sandbox.contracts import load_contract
+    from sandbox.errors import InvalidContract
+
+    try:
+        text = contract.read_text("utf-8")
+        named = load_contract(text).project
+    except (InvalidContract, UnicodeDecodeError) as error:
+        fail("invalid_contract", f"{contract}: {error if isinstance(error, InvalidContract) else 'this is no text in UTF-8'}")
+    return gateway.post("/v1/datasets", {"project": project or named or DEFAULT_PROJECT, "contract": text})
 
 
 @command.command()
 @click.argument("dataset")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@as_user
-def load(gateway: Gateway, dataset: str, folder: Path) -> None:
-    """Load the rows of FOLDER's table files into the live tables of DATASET, replacing what they held."""
-    loaded = send_rows(gateway, dataset, folder)
+@click.argument("source")
+@as_role("data-steward")
+def load(gateway: Gateway, dataset: str, source: str) -> None:
+    """Load the table files of SOURCE (a folder or URL) into the live tables of DATASET, replacing what they held."""
+    from gateway.commands.table_files import table_files
+
+    with table_files(source) as paths:
+        loaded = send_rows(gateway, dataset, paths)
     say(f"{dataset}: " + ", ".join(f"{count:,} {table}" for table, count in loaded["rows"].items()))
     emit_json(loaded)
 
 
-def send_rows(gateway: Gateway, dataset: str, folder: Path) -> Any:
-    """The gateway has loaded the table files of `folder`; its answer."""
-    paths = sorted({path for pattern in TABLE_FILES for path in folder.glob(pattern)})
-    if not paths:
-        raise click.BadParameter(f"no table file ({', '.join(TABLE_FILES)}) in {folder}")
+def send_rows(gateway: Gateway, dataset: str, paths: Sequence[Path]) -> Any:
+    """The gateway has loaded the table files; its answer."""
     with ExitStack() as opened:
         files = [("files", (path.name, opened.enter_context(path.open("rb")))) for path in paths]
         return gateway.post(f"/v1/datasets/{dataset}/rows", files=files)
 
 
 @command.command("list")
-@as_user
+@as_role("data-steward")
 def list_(gateway: Gateway) -> None:
     """The datasets of your projects."""
     emit_json(gateway.get("/v1/datasets"))

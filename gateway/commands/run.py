@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.client import Gateway
-from gateway.commands.caller import as_user
+from gateway.commands.caller import as_role
 from gateway.console import emit_json, fail, say
 from gateway.errors import GatewayError
 
@@ -32,7 +32,7 @@ RESULT = "result.json"
 @click.option("--timeout", default=600, show_default=True, help="Seconds after which the process is ended.")
 @click.option("--memory", default=4096, show_default=True, help="Mebibytes the process may use.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep what the script wrote to SALLYPORT_WORK in this new folder.")
-@as_user
+@as_role("data-scientist")
 def command(
     gateway: Gateway,
     script: Path,

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from gateway.client import Gateway
-from gateway.commands.caller import as_user
+from gateway.commands.caller import as_role
 from gateway.console import emit_json, fail, people, say
+from gateway.embedded.home import Home
 
 POLL_SECONDS = 0.4
 
@@ -25,24 +26,23 @@ def command() -> None:
 
 @command.command()
 @click.argument("contract", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--source", required=True, help="A folder of table files, or 'live' for rows loaded before.")
+@click.option("--source", required=True, help="A folder or URL of table files, or 'live': rows loaded before.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
-@click.option("--project", default="default", show_default=True, help="The project the snapshot belongs to.")
+@click.option("--project", help="The project the snapshot belongs to; default: the contract's, else 'default'.")
 @click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The snapshot as JSON on standard output.")
-@as_user
-def build(gateway: Gateway, contract: Path, source: str, out: Path, project: str, engine: str, as_json: bool) -> None:
+@as_role("data-steward", start=True)
+def build(gateway: Gateway, contract: Path, source: str, out: Path, project: str | None, engine: str, as_json: bool) -> None:
     """Build a snapshot under CONTRACT from SOURCE and write its files to OUT."""
-    from gateway.commands.dataset import send_rows
+    from gateway.commands.dataset import new_dataset, send_rows
+    from gateway.commands.table_files import table_files
 
     if out.exists():
         fail("out_exists", f"{out} exists already.", "name a folder that does not exist yet")
-    dataset = gateway.post("/v1/datasets", {"project": project, "contract": contract.read_text("utf-8")})
+    dataset = new_dataset(gateway, contract, project)
     if source != "live":
-        folder = Path(source)
-        if not folder.is_dir():
-            fail("source_not_found", f"{source} is no folder.", "give a folder of table files, or 'live'")
-        send_rows(gateway, dataset["id"], folder)
+        with table_files(source) as paths:
+            send_rows(gateway, dataset["id"], paths)
     snapshot = watch(gateway, gateway.post("/v1/snapshots", {"dataset": dataset["id"]}))
     if snapshot["state"] != "built":
         fail(snapshot["code"], snapshot["detail"])
@@ -84,7 +84,7 @@ def fetch(gateway: Gateway, snapshot: str, out: Path) -> None:
 
 
 @command.command("list")
-@as_user
+@as_role("data-scientist")
 def list_(gateway: Gateway) -> None:
     """The snapshots of your projects, newest first."""
     emit_json(gateway.get("/v1/snapshots"))
@@ -93,10 +93,52 @@ def list_(gateway: Gateway) -> None:
 @command.command()
 @click.argument("snapshot")
 @click.argument("out", type=click.Path(path_type=Path))
-@as_user
+@as_role("data-scientist")
 def get(gateway: Gateway, snapshot: str, out: Path) -> None:
     """Write the files of SNAPSHOT (id or digest) to the new folder OUT."""
     if out.exists():
         fail("out_exists", f"{out} exists already.", "name a folder that does not exist yet")
     fetch(gateway, snapshot, out)
     say(f"written to {out}")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM of the key that must have signed; default: the key of this home's stack.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True)
+def show(folder: Path, key: Path | None, as_json: bool) -> None:
+    """The manifest, risk and certificate of the snapshot in FOLDER, checked byte for byte; needs no running stack."""
+    from sandbox.errors import InvalidSnapshot
+    from sandbox.snapshots import MANIFEST, snapshot_digest, verify_snapshot
+
+    key = key or Home.here().folder("evidence-key.pem")
+    if not key.is_file():
+        fail("key_missing", "There is no key to check the signature with.", "name the public key that must have signed: --key")
+    try:
+        signed_by = [s["keyid"] for s in json.loads((folder / MANIFEST).read_text("utf-8"))["signatures"]]
+        statement = verify_snapshot(folder, dict.fromkeys(signed_by, key.read_text("utf-8")))
+    except (InvalidSnapshot, OSError, ValueError, KeyError, TypeError) as error:
+        fail("invalid_snapshot", str(error) if isinstance(error, InvalidSnapshot) else f"{folder} holds no snapshot's manifest.")
+    files = {subject.name: subject.digest for subject in statement.subjects}
+    facts = {"digest": snapshot_digest(statement), "signed_by": signed_by, "files": files, **statement.predicate}
+    if as_json:
+        emit_json(facts)
+        return
+    _say_facts(facts)
+
+
+def _say_facts(facts: Mapping[str, Any]) -> None:
+    risk = facts["risk"]
+    say(f"snapshot    {facts['digest']}")
+    say(f"dataset     {facts['dataset']} of project {facts['project']}, built {facts['built_at']}")
+    say(f"signed by   {', '.join(facts['signed_by'])}; every byte is as it was signed")
+    say(f"risk        k = {risk['k']} (at least {facts['limits']['k']}), l = {risk['l']} (at least {facts['limits']['min_l']})")
+    for table, measured in risk["tables"].items():
+        quasi = ", ".join(measured["quasi"])
+        size = f"{measured['rows']:,} rows, {measured['classes']:,} classes of {quasi}"
+        say(f"  {table}: {size}; prosecutor risk {measured['prosecutor_risk']:.3f}")
+    for name, digest in facts["files"].items():
+        say(f"file        {name}  {digest}")

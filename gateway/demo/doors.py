@@ -16,6 +16,7 @@ import psycopg
 
 from gateway.commands import access, dataset, promote
 from gateway.commands import snapshot as snapshots
+from gateway.commands.table_files import table_files
 from gateway.demo.domains import Domain
 from gateway.demo.story import Stage, Step, StoryBroke
 from gateway.embedded import openbao, stack
@@ -57,7 +58,8 @@ def live(stage: Stage) -> Step:
         domain.generate(folder)
     body = {"project": domain.project, "contract": domain.contract.read_text("utf-8")}
     registered = sam.post("/v1/datasets", body)
-    loaded = dataset.send_rows(sam, registered["id"], folder)
+    with table_files(str(folder)) as paths:
+        loaded = dataset.send_rows(sam, registered["id"], paths)
     counts = ", ".join(f"{count:,} {table}" for table, count in loaded["rows"].items())
     facts = {"dataset": registered["id"], "contract_digest": registered["contract_digest"], "rows": loaded["rows"]}
     return Step("sam (data steward)", "allowed", f"{counts} loaded under contract {_short(registered['contract_digest'])}", facts)

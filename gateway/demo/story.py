@@ -66,7 +66,7 @@ def play(home: Home, domain: Domain, *, data: Path | None, out: Path, keep_runni
 
     with _stage(home, domain, data, out) as stage:
         report: dict[str, Any] = {}
-        was_up = _is_up(home)
+        was_up = stack.is_up(home)
         try:
             report["up"] = _timed(1, "up", lambda: doors.up(stage))
             for number, name in enumerate(STEPS[1:], 2):
@@ -84,13 +84,6 @@ def _stage(home: Home, domain: Domain, data: Path | None, out: Path) -> Iterator
         yield Stage(home, domain, data, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _is_up(home: Home) -> bool:
-    try:
-        return all(state == "running" for state in stack.status(home).values())
-    except GatewayError:
-        return False
 
 
 def _timed(number: int, name: str, act: Callable[[], Step]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ AUDIENCE = "sallyport"
 DAY = 86_400
 TRAINING_DAYS = 365
 TOKEN_TTL = "1h"  # noqa: S105
-PROJECTS = "income,readmission,synthea"
+PROJECTS = "default,income,readmission,synthea"
 
 # The people of the demo and their roles; an organisation brings its own through its OIDC provider.
 PEOPLE = {

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from gateway.embedded import databases, openbao, postgres, processes, provision
 from gateway.embedded.home import Home, write_private
 from gateway.embedded.processes import Part
-from gateway.errors import PortTaken, StackError
+from gateway.errors import PortTaken, StackError, StackNotRunning
 from gateway.vault import Vault
 
 # Later parts need earlier ones; they stop the other way round.
@@ -76,6 +76,14 @@ def status(home: Home) -> dict[str, str]:
     """part -> 'running' or 'stopped'. Raises StackNotRunning when there is no stack at all."""
     home.stack()
     return {name: "running" if processes.running(home, name) else "stopped" for name in ORDER}
+
+
+def is_up(home: Home) -> bool:
+    """Every part runs."""
+    try:
+        return all(state == "running" for state in status(home).values())
+    except StackNotRunning:
+        return False
 
 
 def mlflow(home: Home, password: str) -> Part:

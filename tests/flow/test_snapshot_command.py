@@ -1,0 +1,128 @@
+"""`sallyport snapshot build|show` on a dataset of one's own, and what another project may not do to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.client import Gateway, Refusal
+from sandbox.domains import contract_path
+
+SALLYPORT = str(Path(sys.executable).with_name("sallyport"))
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+id: visits
+name: Visits
+version: 1.0.0
+status: active
+customProperties:
+  - {property: purposes, value: [model-debugging]}
+schema:
+  - name: visits
+    properties:
+      - name: person
+        logicalType: string
+        classification: direct
+        customProperties: [{property: treatment, value: pseudonym}]
+      - name: age
+        logicalType: integer
+        classification: quasi
+        customProperties: [{property: treatment, value: {name: bin, width: 20}}]
+      - name: ward
+        logicalType: string
+        classification: insensitive
+        customProperties: [{property: treatment, value: keep}]
+"""
+
+
+def sallyport(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SALLYPORT_HOME": str(home)}
+    return subprocess.run([SALLYPORT, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def visits(tmp_path: Path) -> Path:
+    (tmp_path / "contract.yaml").write_text(CONTRACT)
+    (tmp_path / "rows").mkdir()
+    rows = [f"secret-name-{number},{20 + number % 40},ward {number % 3}" for number in range(200)]
+    (tmp_path / "rows" / "visits.csv").write_text("person,age,ward\n" + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_a_snapshot_of_ones_own_rows_is_built_shown_and_checked_byte_for_byte(stack_home: Path, visits: Path) -> None:
+    out = visits / "snapshot"
+    built = sallyport(
+        stack_home, "snapshot", "build", str(visits / "contract.yaml"), "--source", f"file://{visits / 'rows'}",
+        "--out", str(out), "--as", "sam", "--json",
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    shown = sallyport(stack_home, "snapshot", "show", str(out), "--json")
+    assert json.loads(shown.stdout)["digest"] == json.loads(built.stdout)["digest"]
+    assert "secret-name" not in built.stdout + built.stderr + shown.stdout
+    file = next(out.glob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    changed = sallyport(stack_home, "snapshot", "show", str(out))
+    assert changed.returncode == 1 and "invalid_snapshot" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("        classification: quasi\n", ""), "unclassified_column"),
+        (("logicalType: integer", "logicalType: date"), "source_mismatch"),
+        (("name: ward", "name: Ward"), "source_mismatch"),
+        (("kind: DataContract", "kind: Shopping"), "invalid_contract"),
+    ],
+)
+def test_a_contract_that_does_not_fit_the_rows_is_refused_with_a_sentence(
+    stack_home: Path, visits: Path, change: tuple[str, str], code: str
+) -> None:
+    (visits / "contract.yaml").write_text(CONTRACT.replace(*change))
+    arguments = ["--source", str(visits / "rows"), "--out", str(visits / "none"), "--as", "sam"]
+    done = sallyport(stack_home, "snapshot", "build", str(visits / "contract.yaml"), *arguments)
+    assert done.returncode == 1
+    assert code in done.stderr and "secret-name" not in done.stderr and "Traceback" not in done.stderr
+    assert not (visits / "none").exists()
+
+
+def test_an_out_folder_that_exists_and_a_source_that_does_not_are_said(stack_home: Path, visits: Path) -> None:
+    contract = str(visits / "contract.yaml")
+    exists = sallyport(stack_home, "snapshot", "build", contract, "--source", "live", "--out", str(visits), "--as", "sam")
+    missing = sallyport(
+        stack_home, "snapshot", "build", contract, "--source", "/nowhere", "--out", str(visits / "o"), "--as", "sam"
+    )
+    assert (exists.returncode, missing.returncode) == (1, 1)
+    assert "out_exists" in exists.stderr and "source_not_found" in missing.stderr
+
+
+def test_a_dataset_of_another_project_cannot_be_taken_over(as_user: Callable[[str], Gateway], clinic: Path) -> None:
+    body = {"project": "income", "contract": contract_path("clinic").read_text("utf-8")}
+    with pytest.raises(Refusal) as refused:
+        as_user("sam").post("/v1/datasets", body)
+    assert refused.value.problem_code == "dataset_taken"
+
+
+def test_a_project_one_does_not_belong_to_is_denied_and_recorded(as_user: Callable[[str], Gateway]) -> None:
+    with pytest.raises(Refusal) as refused:
+        as_user("sam").post("/v1/datasets", {"project": "elsewhere", "contract": CONTRACT})
+    assert refused.value.reasons == ("not_in_project",)
+    entries = as_user("carl").get("/v1/audit/entries", after=0, limit=1000)["items"]
+    assert any(entry["refs"].get("decision_id") == refused.value.problem["decision_id"] for entry in entries)
+
+
+def test_a_snapshot_built_again_from_equal_rows_still_rests_on_its_first_manifest(
+    as_user: Callable[[str], Gateway], clinic: Path, tmp_path: Path
+) -> None:
+    from gateway.commands.snapshot import watch
+
+    sam = as_user("sam")
+    first, again = (watch(sam, sam.post("/v1/snapshots", {"dataset": "clinic"})) for _ in range(2))
+    assert first["state"] == again["state"] == "built"
+    assert first["digest"] == again["digest"] and first["envelope"] == again["envelope"]
