@@ -56,8 +56,8 @@ class ControlMatrix:
         self._by_event: dict[str, Concerned] = {}
         for control in self._controls.values():
             self._index(control)
-        self._seen: set[tuple[str, ...]] = set()
-        self._open: list[tuple[str, Gap, int, tuple[str, ...]]] = []
+        self._seen: set[int] = set()  # of partners only the hash of what they share is kept: a year has many
+        self._open: list[tuple[str, Gap, int, int]] = []
 
     @property
     def partners(self) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class ControlMatrix:
 
     def look_back(self, earlier: Iterable[Mapping[str, Any]]) -> None:
         """Entries before the period are the partners that those in it rest on."""
-        known: set[tuple[str, ...]] = set()  # not with those of the period: one that came too late is no partner
+        known: set[int] = set()  # not with those of the period: one that came too late is no partner
         for entry in earlier:
             known.update(self._keys_as_partner(entry))
         self._open = [one for one in self._open if one[3] not in known]
@@ -124,7 +124,7 @@ class ControlMatrix:
         if len(found.gap_entries) < MOST_EXAMPLES:
             found.gap_entries.append(seq)
 
-    def _keys_as_partner(self, entry: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    def _keys_as_partner(self, entry: Mapping[str, Any]) -> list[int]:
         concerned = self._by_event.get(entry["type"], NOBODY)
         return [_key(gap, entry) for gap in concerned.partners if gap.partner and gap.partner.takes(entry)]
 
@@ -136,7 +136,9 @@ class ControlMatrix:
             for event in gap.query.events:
                 self._by_event.setdefault(event, Concerned()).contradicted.append((control.id, gap))
             for event in gap.partner.events if gap.partner else ():
-                self._by_event.setdefault(event, Concerned()).partners.append(gap)
+                known = self._by_event.setdefault(event, Concerned()).partners
+                if all((one.partner, one.same) != (gap.partner, gap.same) for one in known):
+                    known.append(gap)
 
     def _rows_of(self, clause: Any) -> list[dict[str, Any]]:
         common = {"clause": clause.id, "asks": clause.asks, "outside": clause.outside}
@@ -154,6 +156,6 @@ class ControlMatrix:
         return rows
 
 
-def _key(gap: Gap, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """What an entry and its partner agree in, for this gap alone."""
-    return (gap.why, *(str(part(entry, name)) for name in gap.same))
+def _key(gap: Gap, entry: Mapping[str, Any]) -> int:
+    """What an entry and its partner agree in, the same for all gaps that ask for such a partner."""
+    return hash((gap.partner, *(str(part(entry, name)) for name in gap.same)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -111,9 +112,15 @@ def exemptions() -> dict[str, str]:
 def part(entry: Mapping[str, Any], name: str) -> Any:
     """The part of an entry that a query names."""
     value: Any = entry
-    for step in name.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
+    for step in steps(name):
+        value = value.get(step) if isinstance(value, dict) else None
     return value
+
+
+@cache
+def steps(name: str) -> tuple[str, ...]:
+    """The names on the way to a part."""
+    return tuple(name.split("."))
 
 
 def _gap(value: Mapping[str, Any]) -> Gap:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compliance.canonical import canonical_json
-
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula (OWASP, CSV injection)
 WHO = ("seq", "recorded_at", "actor", "roles", "event", "outcome", "reasons")
 
@@ -104,7 +102,7 @@ class ReportFiles:
             values = values or flat(entry)
             row = {name: values[name] for name in report.columns}
             table.writerow([cell(value) for value in row.values()])
-            lines.write(canonical_json(row).decode() + "\n")
+            lines.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
             self.rows[report.name] += 1
 
     def _files_of(self, report: Report) -> tuple[Any, Any]:
@@ -148,4 +146,6 @@ def cell(value: Any) -> str:
 
 def visible(text: str) -> str:
     """`text` with controls and direction marks written out."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

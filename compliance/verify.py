@@ -36,7 +36,7 @@ EARLIER, PROOF, COMPLETENESS = "checkpoints.jsonl", "proof.json", "completeness.
 ENTRIES, BEFORE, AFTER = "entries.jsonl", "before.json", "after.json"
 PAYLOAD_TYPE, FIRST_PREVIOUS = "application/vnd.in-toto+json", "sha256:" + "0" * 64
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-unbase64 = partial(base64.b64decode, validate=True)
+DECODER, unbase64 = json.JSONDecoder(), partial(base64.b64decode, validate=True)
 CHANGED = " was changed: its hash is not the one recorded for it."
 LONGEST_LINE, LARGEST_DOCUMENT, MOST_PROBLEMS = 1 << 20, 1 << 28, 200
 
@@ -205,8 +205,7 @@ class _Check:
                 self.rewritten(size, "you gave", "the checkpoint you gave")
 
     def rewritten(self, size: int, whose: str, where: str) -> None:
-        sentence = f"The checkpoint of {size} entries {whose} has another root: the ledger was rewritten after it, or forked."
-        self.say("history_rewritten", where, sentence)
+        self.say("history_rewritten", where, f"The checkpoint of {size} entries {whose} does not fit: history was rewritten.")
 
     def entries(self) -> None:
         """The entries, with those on both sides of the period, are the ledger's and what the statement says of them is so."""
@@ -235,8 +234,7 @@ class _Check:
         seen = set()
         for name in sorted(name for name in self.files if name.startswith("attestations/")):
             data = self.bytes_of(name)
-            digest = hashlib.sha256(data).hexdigest()
-            seen.add("sha256:" + digest)
+            seen.add("sha256:" + (digest := hashlib.sha256(data).hexdigest()))
             if name != f"attestations/{digest}.dsse.json":
                 self.say("attestation_changed", name, f"{name} was changed: it is not named after its bytes.")
             good = False
@@ -301,41 +299,42 @@ class _Walk:
         expected, leaf = self.tree.size + 1, hashlib.sha256(b"\x00" + raw).digest()
         mine = "sha256:" + leaf.hex()
         intact = after != expected + 1 or following.get("prev") == mine
-        name = title(entry | {"seq": expected})
+        self.tree.add(leaf)
         if seq != expected or self.suspect:  # this entry, when its own hash is wrong too; else the one before it
             this = seq != expected or not intact
             calls = f" It calls itself entry {seq}." if isinstance(seq, int) and seq != expected else ""
-            self.wrong("entry_changed", expected - 1 + this, (name if this else str(self.suspect)) + CHANGED + calls)
+            self.wrong("entry_changed", expected - 1 + this, (self.name(entry) if this else str(self.suspect)) + CHANGED + calls)
             self.suspect = None
         elif not intact:
-            self.suspect = name
+            self.suspect = self.name(entry)
         elif self.previous not in (None, entry.get("prev")):
-            self.wrong("chain_broken", expected, f"{name} does not hold the hash of entry {expected - 1}: one was changed.")
-        self.tree.add(leaf)
+            self.wrong("chain_broken", expected, f"{self.name(entry)} does not hold the hash of entry {expected - 1}.")
         self.previous = mine if intact else str(following.get("prev"))
         if file == ENTRIES:
-            self.look_at(entry, name)
+            self.look_at(entry)
         elif self.since <= str(entry.get("recorded_at")) < self.until:
-            self.wrong("completeness_false", expected, f"{name} is of the period, but stands in {file} as if it were not.")
+            self.wrong("completeness_false", expected, f"{self.name(entry)} is of the period, but stands in {file}.")
 
-    def look_at(self, entry: dict[str, Any], name: str) -> None:
+    def name(self, entry: dict[str, Any]) -> str:
+        return title(entry | {"seq": self.tree.size})
+
+    def look_at(self, entry: dict[str, Any]) -> None:
         """The entry's number of its source, its time, and the attestation it rests on."""
         given, moment, seq = entry.get("source_seq"), str(entry.get("recorded_at")), self.tree.size
         if type(given) is not int or not MOMENT.fullmatch(moment):
-            self.wrong("entry_invalid", seq, f"{name} has no number of its source, or no time in UTC.")
+            self.wrong("entry_invalid", seq, f"{self.name(entry)} has no number of its source, or no time in UTC.")
             return
         known = self.sources.setdefault(str(entry.get("source")), [given, given - 1, 0])
         if not known[1] < given <= known[1] + 1 + self.slack:
-            sentence = f"The source {entry.get('source')} has a gap before {name}: number {given} follows {known[1]}."
-            self.wrong("source_gap", seq, sentence)
+            self.wrong("source_gap", seq, f"{self.name(entry)} shows a gap in its source: number {given} follows {known[1]}.")
         known[1], known[2] = given, known[2] + 1
         if self.times and moment < self.times[1]:
             self.steps_back.append(seq)
         self.times = [self.times[0] if self.times else moment, moment]
         self.outside += not self.since <= moment < self.until
-        envelope = entry["detail"].get("envelope") if isinstance(entry.get("detail"), dict) else None
-        if isinstance(envelope, str):
-            self.envelopes.setdefault(envelope, name)
+        detail = entry.get("detail")
+        if isinstance(detail, dict) and isinstance(detail.get("envelope"), str):
+            self.envelopes.setdefault(detail["envelope"], self.name(entry))
 
     def wrong(self, code: str, seq: int, sentence: str) -> None:
         self.damaged, self.slack = True, self.slack + 1
@@ -419,8 +418,9 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def parsed(raw: bytes) -> dict[str, Any]:
     """The entry, or its type alone when it cannot be read."""
     with suppress(ValueError, RecursionError):
-        value = json.loads(raw)
-        return value if isinstance(value, dict) else {}
+        value, end = DECODER.raw_decode(text := raw.decode())
+        if end == len(text) and isinstance(value, dict):
+            return value
     kind = re.search(rb'"type":"([a-z-]{1,40}:[a-z-]{1,40})"', raw)
     return {"type": kind[1].decode()} if kind else {}
 

@@ -135,7 +135,9 @@ def test_signed_statements_in_the_tables_are_in_the_bundle(services: Any, tmp_pa
         connection.execute("INSERT INTO catalog.datasets VALUES ('d', 'p', 'c', 'x', 'sam', now())")
         connection.execute(
             "INSERT INTO catalog.snapshots"
-            " (id, dataset, project, state, requested_by, requested_at, decision_id, limits, envelope) VALUES ('s1', 'd', 'p', 'built', 'sam', now(), 'd', '{}', %s)", (Jsonb(envelope),),
+            " (id, dataset, project, state, requested_by, requested_at, decision_id, limits, envelope)"
+            " VALUES ('s1', 'd', 'p', 'built', 'sam', now(), 'd', '{}', %s)",
+            (Jsonb(envelope),),
         )  # fmt: skip
         append(connection, decision(detail={"envelope": digest(canonical_json(envelope))}))
     found = verify_bundle(unpacked(services, export(services)["id"], tmp_path / "b"))
