@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from promotion.scan import pickles
@@ -19,6 +20,7 @@ CTR_PROVIDERS = ("static_provider_v1",)
 BUCKET, EMPTY = 12, 0xFFFFFFFFFFFFFFFF  # a hash of 8 bytes and an index of 4
 MEANS = (2, 3)  # of ECtrType: a sum and a count for each value
 COUNTERS = (4, 5)  # a count for each value
+BUCKET_SIZE = 254
 DEEPEST_TREE = 16  # CatBoost's own limit
 
 
@@ -39,17 +41,21 @@ def require_good(data: Data) -> None:
     _trees(trees)
     texts = [word for pair in model.tables(2) for word in (pair.text(0), pair.text(1))]
     require(not pickles.in_strings(iter(texts)), "pickle", "The model's description holds a pickle as text.")
+    features = Features.of(trees)
     parts = tuple(model.texts(3))
     require(parts in ((), CTR_PROVIDERS), FORGED, "The model has parts that are not known.")
     if parts:
-        at = _categories(whole, at)
+        at = _categories(whole, at, features)
     require(at == len(whole), "trailing_data", "The file holds data after the model.")
 
 
 def _trees(trees: Table) -> None:
     dimension = max(trees.integer(0), 1)
     splits, sizes, starts = (trees.array(number, "<i4") for number in (1, 2, 3))
-    require(not list(trees.tables(12)) and not list(trees.tables(13)), FORGED, "Models of texts are accepted as ONNX only.")
+    others = [one for number in (12, 13, 18) for one in trees.tables(number)]
+    require(not others, FORGED, "Models of texts and embeddings are accepted as ONNX only.")
+    require(len(trees.array(16, "<f8")) in (0, dimension), FORGED, "The model's biases do not add up.")
+    _require_repacked(trees, len(splits))
     require(
         len(sizes) > 0 and bool((sizes >= 0).all()) and int(sizes.sum()) == len(splits),
         FORGED,
@@ -61,12 +67,12 @@ def _trees(trees: Table) -> None:
         bool(((splits >= 0) & (splits < max(_binary(trees), 1))).all()), FORGED, "A tree splits on a feature that does not exist."
     )
     leaves = len(trees.array(8, "<f8"))
-    pairs = trees.array(10, "<u4")
-    if not len(pairs):
+    pairs, ends = trees.array(10, "<u4"), trees.array(11, "<u4")
+    if not len(pairs) and not len(ends):
         require(bool((sizes <= DEEPEST_TREE).all()), FORGED, "A tree is deeper than CatBoost makes them.")
         require(int((2 ** sizes.astype("i8")).sum()) * dimension == leaves, FORGED, "A tree has not the leaves it says.")
         return
-    _steps(sizes, pairs, trees.array(11, "<u4"), leaves)
+    _steps(sizes, pairs, ends, leaves)
 
 
 def _steps(sizes: Any, pairs: Any, ends: Any, leaves: int) -> None:
@@ -85,6 +91,50 @@ def _steps(sizes: Any, pairs: Any, ends: Any, leaves: int) -> None:
     require(bool((ends[final] < leaves).all()), FORGED, OUTSIDE)
 
 
+@dataclass(frozen=True, slots=True)
+class Features:
+    """How many features of each kind the model has: what its combinations of categories may point at."""
+
+    floats: int
+    categories: int
+
+    @classmethod
+    def of(cls, trees: Table) -> Features:
+        found = cls(len(list(trees.tables(5))), len(list(trees.tables(4))))
+        for feature in trees.tables(7):
+            ctr = feature.table(0)
+            require(ctr is not None, FORGED, "A feature made of categories is not whole.")
+            assert ctr is not None
+            found.require_base(ctr.table(0))
+            require(0 <= ctr.integer(1) < 2**16, FORGED, "A feature made of categories is not whole.")
+        return found
+
+    def require_base(self, base: Table | None) -> int:
+        """The kind of a combination of categories, whose every part is a feature that is there. Raises Refused."""
+        combination = base.table(0) if base is not None else None
+        require(combination is not None and base is not None, FORGED, "A feature made of categories is not whole.")
+        assert combination is not None and base is not None
+        kind, used = base.byte(1), combination.array(0, "<i4")
+        require(0 <= kind <= max(COUNTERS), FORGED, "A feature made of categories is of no known kind.")
+        splits = [combination.array(number, [("index", "<i4"), ("value", "<u4")])["index"] for number in (1, 2)]
+        for indices, count in ((used, self.categories), (splits[0], self.floats), (splits[1], self.categories)):
+            require(
+                bool(((indices >= 0) & (indices < count)).all()), FORGED, "A feature made of categories points outside the model."
+            )
+        require(len(used) + sum(map(len, splits)) > 0, FORGED, "A feature made of categories is made of none.")
+        return kind
+
+
+def _require_repacked(trees: Table, splits: int) -> None:
+    """The splits as CatBoost evaluates them: a bucket of at most 254 values of a feature, a mask, and the value."""
+    packed = trees.array(17, [("bucket", "<u2"), ("mask", "u1"), ("split", "u1")])
+    vectors = [*((one, 3, "<f4") for one in trees.tables(5)), *((one, 1, "<i4") for one in trees.tables(6))]
+    vectors += [(one, 1, "<f4") for one in trees.tables(7)]
+    buckets = sum(-(-len(one.array(number, kind)) // BUCKET_SIZE) for one, number, kind in vectors)
+    good = len(packed) in (0, splits) and bool((packed["bucket"] < max(buckets, 1)).all())
+    require(good, FORGED, "A tree splits on a feature that does not exist.")
+
+
 def _binary(trees: Table) -> int:
     """How many yes-or-no features the model makes of its inputs."""
     total = sum(len(one.array(3, "<f4")) for one in trees.tables(5))
@@ -96,15 +146,14 @@ def _binary(trees: Table) -> int:
     return total + sum(len(one.array(1, "<f4")) for one in trees.tables(7))
 
 
-def _categories(whole: bytes, at: int) -> int:
+def _categories(whole: bytes, at: int, features: Features) -> int:
     """The tables of categories behind the core; where they end."""
     count = int.from_bytes(whole[at : at + 4], "little")
     at += 4
     for _ in range(count):
         part, at = _sized(whole, at)
         table = root(part)
-        base = table.table(0)
-        kind = base.byte(1) if base is not None else 0
+        kind = features.require_base(table.table(0))
         hashes, values = table.array(1, "u1"), table.array(2, "u1")
         require(len(hashes) % BUCKET == 0, FORGED, "A table of categories is not whole.")
         width = 8 if kind in MEANS else 4 if kind in COUNTERS else 4 * max(table.integer(4), 1)

@@ -43,7 +43,7 @@ class Table:
         at = self.field(number)
         return None if at is None else Table(self.data, _follow(self.data, at))
 
-    def array(self, number: int, kind: str) -> Any:
+    def array(self, number: int, kind: Any) -> Any:
         """A vector of numbers as a NumPy array of dtype `kind`; empty when it is absent."""
         import numpy as np
 

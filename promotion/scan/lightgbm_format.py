@@ -16,7 +16,15 @@ ENDINGS = (".txt", ".lgb", ".lgbm")
 LARGEST_BYTES = 512 << 20
 FORGED = "forged_tree"
 LINE = re.compile(r"[a-z_]+=[^\x00-\x1f\x7f]*|average_output")
-TREE_LINE = re.compile(r"[a-z_]+=[-+0-9.eE a-z]*")
+NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?|nan|inf)"
+TREE_LINE = re.compile(rf"[a-z_]+= *(?:{NUMBER}(?: +{NUMBER})*)? *")
+PER_LEAF = ("leaf_value", "leaf_weight", "leaf_count")
+PER_NODE = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child", "internal_value",
+            "internal_weight", "internal_count")  # fmt: skip
+LINEAR = ("leaf_const", "num_features", "leaf_features", "leaf_coeff")
+TREE_PARTS = frozenset(
+    {*PER_LEAF, *PER_NODE, *LINEAR, "num_leaves", "num_cat", "cat_boundaries", "cat_threshold", "is_linear", "shrinkage"}
+)
 TAIL = re.compile(
     r"(?:feature_importances:|parameters:|end of parameters|loaded_parameters.*"
     r"|[^=\x00-\x1f]{1,1000}=[0-9.e+]+|\[[a-z_0-9]+: [^\x00-\x1f\]]*\])?"
@@ -41,12 +49,16 @@ def require_good(data: Data) -> None:
     require(
         bool(OBJECTIVE.fullmatch(header.get("objective", "custom"))), FORGED, "The model's objective is not one of LightGBM's."
     )
-    features = int(header["max_feature_idx"]) + 1
+    features, classes = int(header["max_feature_idx"]) + 1, int(header["num_class"])
+    each = int(header["num_tree_per_iteration"])
+    said = re.search(r" num_class:([0-9]+)", header.get("objective", ""))
+    good = 0 < classes < 2**16 and each == classes and (said is None or int(said[1]) == classes)
+    require(good, FORGED, "The model's classes do not add up.")
     names = (header["feature_names"].split(" "), header["feature_infos"].split(" "))
     require(all(len(one) == features for one in names), FORGED, "The model has not the features it says.")
     blocks = trees.split("\nTree=")[1:]
     sizes = _ints(header["tree_sizes"])
-    require(len(sizes) == len(blocks), FORGED, "The model has not the trees it says.")
+    require(len(sizes) == len(blocks) and len(blocks) % each == 0, FORGED, "The model has not the trees it says.")
     for number, (block, size) in enumerate(zip(blocks, sizes, strict=True)):
         # A tree's size counts from its "Tree=" to the next one's.
         written = len(("Tree=" + block + "\n").encode())
@@ -69,8 +81,12 @@ def _lines(lines: Sequence[str], form: re.Pattern[str]) -> dict[str, str]:
 
 
 def _tree(lines: dict[str, str], features: int) -> None:
-    leaves, categories = int(lines["num_leaves"]), int(lines.get("num_cat", "0"))
+    leaves, categories = int(lines["num_leaves"]), int(lines["num_cat"])
+    require(set(lines) <= TREE_PARTS and "shrinkage" in lines, FORGED, "A tree has parts that LightGBM does not write.")
     require(0 < leaves < 2**24 and 0 <= categories < leaves + 1, FORGED, "A tree has not the leaves it says.")
+    for names, count in ((PER_LEAF, leaves), (PER_NODE, leaves - 1)):
+        lengths = {len(lines[name].split()) for name in names if lines.get(name, "").strip()}
+        require(lengths <= {count}, FORGED, "A tree's arrays differ in length.")
     require(len(lines["leaf_value"].split()) == leaves, FORGED, "A tree's arrays differ in length.")
     _linear(lines, leaves, features)
     if leaves == 1:

@@ -17,7 +17,14 @@ FORGED = "forged_tree"
 OBJECTIVE = re.compile(r"[a-z]+:[a-z0-9_]+")
 MOST_CATEGORIES = 1 << 24  # XGBoost's own limit
 PARTS = frozenset({"attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"})
-TREE_ARRAYS = ("left_children", "right_children", "split_indices", "split_conditions", "default_left")
+TREE_ARRAYS = ("left_children", "right_children", "split_indices", "split_conditions", "default_left", "parents", "sum_hessian")
+TREE_PARTS = frozenset(
+    {
+        *TREE_ARRAYS, "base_weights", "categories", "categories_nodes", "categories_segments", "categories_sizes", "id",
+        "leaf_child_counts", "loss_changes", "split_type", "tree_param",
+    }
+)  # fmt: skip
+NO_PARENT = (2**31 - 1, -1)
 
 
 def looks_like(base: str, data: Data) -> bool:
@@ -84,22 +91,34 @@ def _forest(model: Any, features: int, groups: int) -> int:
 def _tree(tree: Any, features: int) -> None:
     import numpy as np
 
+    require(set(tree) <= TREE_PARTS, FORGED, "A tree has parts that XGBoost does not write.")
     left, right, splits = (_ints(tree[name]) for name in TREE_ARRAYS[:3])
     count, outputs = len(left), int(tree["tree_param"].get("size_leaf_vector", 1))
     require(0 < count == int(tree["tree_param"]["num_nodes"]), FORGED, "A tree has not the nodes it says.")
     require(int(tree["tree_param"]["num_feature"]) <= features, FORGED, "A tree has more features than the model.")
     require(all(len(tree[name]) == count for name in TREE_ARRAYS), FORGED, "A tree's arrays differ in length.")
-    require(len(tree["base_weights"]) in (count, count * max(outputs, 1)), FORGED, "A tree's arrays differ in length.")
+    lengths = (len(tree["base_weights"]), len(tree["loss_changes"]))
+    require(lengths == (count * max(outputs, 1), count), FORGED, "A tree's arrays differ in length.")
     inner = left != -1
     require(bool((inner == (right != -1)).all()), FORGED, "A tree's node has one child.")
     children = np.concatenate([left[inner], right[inner]])
     require(bool(((children > 0) & (children < count)).all()), FORGED, "A tree's indices point outside it.")
     # With one parent each, and none for the root, what is reached from the root is a tree.
     require(len(np.unique(children)) == len(children), FORGED, "A tree's nodes form a cycle.")
+    _require_parents(_ints(tree["parents"]), left, right, inner)
     require(
         bool(((splits[inner] >= 0) & (splits[inner] < features)).all()), FORGED, "A tree splits on a feature that does not exist."
     )
     _categories(tree, count)
+
+
+def _require_parents(parents: Any, left: Any, right: Any, inner: Any) -> None:
+    """Each child knows its parent, by which XGBoost finds its way as well."""
+    import numpy as np
+
+    at = np.arange(len(parents))[inner]
+    good = parents[0] in NO_PARENT and (parents[left[inner]] == at).all() and (parents[right[inner]] == at).all()
+    require(bool(good), FORGED, "A tree's nodes do not know their parents.")
 
 
 def _categories(tree: Any, count: int) -> None:
