@@ -23,6 +23,7 @@ from compliance.controls import ControlMatrix
 from compliance.entries import rfc3339
 from compliance.errors import ExportFailed
 from compliance.extent import Extent, find_extent, leaf_hashes
+from compliance.findings import Watch
 from compliance.gathering import Attestation, Gathered, earlier_entries, gather
 from compliance.merkle import Tree
 from compliance.pages import report_page
@@ -93,21 +94,24 @@ def export_bundle(
     if out.exists():
         raise ExportFailed(f"{out} exists already.")
     keys, earlier = signer if isinstance(signer, Keys) else Keys(signer), list(published)
-    matrix = ControlMatrix(load_profile(profile))
+    matrix, watch = ControlMatrix(load_profile(profile)), Watch()
     partial = out.with_name(f".{out.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
         extent = find_extent(connection, since, until, [size_of(note) for note in earlier])
         period = (rfc3339(since), rfc3339(until))
-        gathered = gather(connection, extent, period, partial, attestations=attestations, matrix=matrix, progress=progress)
+        gathered = gather(
+            connection, extent, period, partial, attestations=attestations, matrix=matrix, watch=watch, progress=progress
+        )
         matrix.look_back(earlier_entries(connection, extent, matrix.partners))
-        rows = matrix.write(partial / "controls")
+        rows, findings = matrix.write(partial / "controls"), watch.found(until)
+        _write(partial / "controls" / "findings.json", [finding.as_json() for finding in findings])
         progress("prove", 0, extent.size)
         checkpoint = _prove(connection, extent, partial, keys, earlier)
         stated = _completeness(extent, gathered, period, matrix.profile)
         _write(partial / verify.COMPLETENESS, stated)
-        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows), "utf-8")
+        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows, findings), "utf-8")
         files = _seal(partial, keys, gathered)
         progress("verify", 0, len(files))
         found = verify.verify_bundle(partial)

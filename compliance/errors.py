@@ -51,3 +51,9 @@ class ExportNotFound(ComplianceError):
     """There is no such export."""
 
     code: ClassVar[str] = "export_not_found"
+
+
+class CheckpointRefused(ComplianceError):
+    """The witness does not sign the checkpoint."""
+
+    code: ClassVar[str] = "checkpoint_refused"

@@ -14,6 +14,7 @@ from compliance import verify
 from compliance.canonical import canonical_json, digest
 from compliance.controls import ControlMatrix
 from compliance.extent import Extent
+from compliance.findings import Watch
 from compliance.ledger import read
 from compliance.reports import ReportFiles
 
@@ -58,7 +59,7 @@ class Gathered:
 
 def gather(
     connection: Connection[Any], extent: Extent, period: tuple[str, str], folder: Path, *,
-    attestations: Iterable[Attestation], matrix: ControlMatrix, progress: Callable[[str, int, int], None],
+    attestations: Iterable[Attestation], matrix: ControlMatrix, watch: Watch, progress: Callable[[str, int, int], None],
 ) -> Gathered:  # fmt: skip
     """`folder` holds the entries, those next to them, the reports, the control matrix and the attestations referred to."""
     gathered = Gathered()
@@ -70,6 +71,7 @@ def gather(
                 gathered.add(seq, entry, *period)
                 reports.add(entry)
                 matrix.add(entry)
+                watch.add(entry)
             if seq % REPORT_EVERY == 0:
                 progress("entries", seq - extent.first + 1, extent.entries)
     gathered.rows = reports.rows

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from compliance.findings import Finding
 from compliance.regulations import Profile
 from compliance.reports import REPORTS, visible
 
@@ -18,7 +19,9 @@ STYLE = (
 CONTROL_COLUMNS = ("Clause", "Asks", "Control", "Status", "Evidence", "What contradicts it", "Outside this ledger")
 
 
-def report_page(profile: Profile, completeness: Mapping[str, Any], matrix: Iterable[Mapping[str, Any]]) -> str:
+def report_page(
+    profile: Profile, completeness: Mapping[str, Any], matrix: Iterable[Mapping[str, Any]], findings: Iterable[Finding]
+) -> str:
     """The whole page."""
     period, rows = completeness["period"], list(matrix)
     inside = completeness["range"]
@@ -36,6 +39,7 @@ def report_page(profile: Profile, completeness: Mapping[str, Any], matrix: Itera
         f"<style>{STYLE}</style></head>\n<body><main><h1>Evidence</h1>\n"
         f"{_table('What this is', ('', ''), [[_text(name), _text(value)] for name, value in facts.items()])}"
         f"{_table('Controls', CONTROL_COLUMNS, map(_control, rows))}"
+        f"{_table('Findings to look at', ('Entry', 'How much it matters', 'What'), map(_finding, findings))}"
         f"{_table('Reports', ('Report', 'Shows', 'Rows'), _reports(completeness['report_rows']))}"
         "<p>A status is <em>met</em> when entries of the period show the control and none contradicts it, <em>gap</em> when some"
         " do, <em>not exercised</em> when nothing of the kind happened. Numbers name entries in entries.jsonl."
@@ -51,6 +55,10 @@ def _control(row: Mapping[str, Any]) -> list[str]:
         _text(row["clause"]), _text(row["asks"]), _text(row["title"]), status, _text(evidence), _text(against),
         _text(row["outside"]),
     ]  # fmt: skip
+
+
+def _finding(finding: Finding) -> list[str]:
+    return [_text(finding.entry), _text(finding.severity), _text(finding.sentence)]
 
 
 def _reports(rows: Mapping[str, int]) -> list[list[str]]:

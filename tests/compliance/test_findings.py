@@ -1,0 +1,55 @@
+"""Findings: what is open too long, until the entry that ends it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from compliance.entries import Actor, ObjectRef, rfc3339
+from compliance.findings import Watch
+from tests.compliance.conftest import START, decision
+
+
+def entry(event: str, seq: int, *, days: float = 0, **changes: Any) -> dict[str, Any]:
+    made = decision(type=event, outcome="done", **({"object": ObjectRef("lease", "l1"), "detail": {}} | changes))
+    return made.as_json() | {"seq": seq, "recorded_at": rfc3339(START + timedelta(days=days))}
+
+
+LEASE = entry("lease:opened", 1, refs={"lease_id": "l1"}, detail={"ttl_seconds": 3600})
+REQUEST = entry("access-request:created", 2, object=ObjectRef("dataset", "clinic"), refs={"grant_id": "g1"})
+ALERT = entry("alert:raised", 3, object=ObjectRef("model", "p/m"), refs={"alert": "7"})
+
+
+def codes(*entries: dict[str, Any], days: float, present: Any = None) -> list[tuple[str, int]]:
+    watch = Watch()
+    for one in entries:
+        watch.add(one)
+    return [(finding.code, finding.entry) for finding in watch.found(START + timedelta(days=days), present=present)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "days", "expected"),
+    [
+        ((LEASE,), 1 / 24, []),
+        ((LEASE,), 1, [("lease_not_ended", 1)]),
+        ((LEASE, entry("lease:revoked", 9, refs={"lease_id": "l1"})), 1, []),
+        ((LEASE, entry("lease:revoked", 9, refs={"lease_id": "l2"})), 1, [("lease_not_ended", 1)]),
+        ((REQUEST,), 13, []),
+        ((REQUEST,), 15, [("request_ageing", 2)]),
+        ((REQUEST, entry("access-request:rejected", 9, refs={"grant_id": "g1"})), 15, []),
+        ((REQUEST, entry("grant:created", 9, refs={"grant_id": "g1"})), 15, []),
+        ((ALERT,), 8, [("alert_unread", 3)]),
+        ((ALERT, entry("alert:over", 9, refs={"alert": "7"})), 8, []),
+        ((LEASE, REQUEST, ALERT), 30, [("lease_not_ended", 1), ("request_ageing", 2), ("alert_unread", 3)]),
+    ],
+)
+def test_what_is_open_too_long_is_found(entries: tuple[Any, ...], days: float, expected: list[tuple[str, int]]) -> None:
+    assert codes(*entries, days=days) == expected
+
+
+def test_approvals_by_somebody_who_left_are_found_when_it_is_known_who_is_here() -> None:
+    signed = entry("approval:signed", 5, actor=Actor("vera", "person"))
+    assert codes(signed, days=1, present={"sam"}) == [("approver_left", 5)]
+    assert codes(signed, days=1, present={"vera"}) == codes(signed, days=1) == []
