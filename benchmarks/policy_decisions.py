@@ -1,7 +1,7 @@
 """How fast policy decides: embedded, through an OPA server against a raw call of its client, many at once, and replayed.
 
-`python -m benchmarks.policy_decisions [--quick]` prints one JSON object. The server part needs an `opa` program (on PATH, or named
-by SALLYPORT_OPA, or in the tests' cache) and is null without one.
+`python -m benchmarks.policy_decisions [--quick]` prints one JSON object. The server part needs an `opa` program, on PATH, in
+SALLYPORT_OPA or in the tests' cache, and is null without one.
 """
 
 from __future__ import annotations
@@ -102,9 +102,8 @@ def server(columns: int, times: int) -> dict[str, Any] | None:
             ours.append(timed(lambda: client.decide(asked, datasets=datasets), times // 10)["median_ms"])
             theirs.append(timed(bare, times // 10)["median_ms"])
         ratio = statistics.median(ours) / statistics.median(theirs)
-        return {
-            "median_ms": round(statistics.median(ours), 3), "raw_median_ms": round(statistics.median(theirs), 3), "ratio": round(ratio, 3)
-        }  # fmt: skip
+        medians = {"median_ms": statistics.median(ours), "raw_median_ms": statistics.median(theirs), "ratio": ratio}
+        return {name: round(value, 3) for name, value in medians.items()}
 
 
 def at_once(columns: int, times: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from policies.builtins import NOT_CODE
 from policies.bundle import Bundle
@@ -37,7 +38,8 @@ def problems(bundle: Bundle) -> list[Problem]:
     engine = EmbeddedEngine(bundle)
     engine.prepare({})
     found = [*_untold(bundle), *_doubtful(bundle)]
-    for nothing in (None, {}, []):
+    questions: tuple[Any, ...] = (None, {}, [])
+    for nothing in questions:
         decision = PolicyClient(engine).decide(nothing)
         if decision.allow:
             found.append(Problem("allows_nothing", "decision", "A question with nothing in it is allowed."))
