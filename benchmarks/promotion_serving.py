@@ -157,7 +157,7 @@ def running(name: str, work: Path) -> Iterator[int]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where mlflow looks for uvicorn
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, "PATH": path})
         try:
-            wait(port, process, work / f"{name}.log")
+            wait(port, name, process, work / f"{name}.log")
             yield port
         finally:
             if process.poll() is None:
@@ -171,17 +171,23 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Something listens on the port. Raises RuntimeError when the process ends first, or nothing does."""
-    for _ in range(1_200):
+def wait(port: int, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """The server answers the request it will be asked. Raises RuntimeError when it ends first, or does not answer."""
+    path, body = REQUESTS[name]
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer benchmark"}
+    for _ in range(600):
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            if answer.status == 200:
+                return
+            raise RuntimeError(f"{path} answered {answer.status}: {answer.read()[:300]!r}")
         except OSError:
             if process.poll() is not None:
-                raise RuntimeError(f"the server ended: {log.read_text('utf-8', 'replace')[-500:]}") from None
-            time.sleep(0.1)
-    raise RuntimeError("the server does not answer")
+                break
+            time.sleep(0.2)
+    raise RuntimeError(f"the server does not answer: {log.read_text('utf-8', 'replace')[-500:]}")
 
 
 def serve(name: str, work: Path, port: int) -> None:
