@@ -14,14 +14,35 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key, load_pem_public_key
 
 from compliance.attestations import Signer
 from compliance.checkpoints import ORIGIN, cosign_checkpoint, key_id, size_of
 from compliance.errors import CheckpointRefused
 from compliance.publishing import root_of
 from compliance.verify import consistent
+
+
+class FileSigner:
+    """An ed25519 key in a PEM file of the witness's own. Raises ValueError for another kind of file."""
+
+    def __init__(self, path: Path) -> None:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("The key is not an ed25519 private key.")
+        self._key = key
+
+    @property
+    def keyid(self) -> str:
+        return "witness"
+
+    def sign(self, data: bytes) -> bytes:
+        """The 64-byte ed25519 signature of `data`."""
+        return self._key.sign(data)
+
+    def public_key_pem(self) -> str:
+        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from gateway.commands.caller import as_role
 from gateway.console import REFUSED, emit_json, fail, say
 
 DURATION = re.compile(r"(\d{1,6})([mhdw])")
+READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -82,11 +83,8 @@ def export_to(gateway: Gateway, *, since: datetime, until: datetime | None, prof
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on standard output.")
 @click.option("--fingerprint", help="sha256:... of the key that must have signed.")
-@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="PEM file of that key.")
-@click.option(
-    "--checkpoint", "kept", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint you kept; repeatable.",
-)  # fmt: skip
+@click.option("--key", type=READABLE, help="PEM file of that key.")
+@click.option("--checkpoint", "kept", multiple=True, type=READABLE, help="A checkpoint you kept; repeatable.")
 def verify(folder: Path, as_json: bool, fingerprint: str | None, key: Path | None, kept: tuple[Path, ...]) -> None:
     """Check the evidence in FOLDER: no server, no database, no network. Exit 1 if anything was changed."""
     from compliance.verify import Wrong, fingerprint_of, public_key, sentences, verify_bundle
@@ -102,6 +100,50 @@ def verify(folder: Path, as_json: bool, fingerprint: str | None, key: Path | Non
         say(sentence)
     if not found.ok:
         raise SystemExit(REFUSED)
+
+
+@command.command()
+@click.option("--out", type=click.Path(path_type=Path), help="A new file to keep it in, somewhere else than the ledger.")
+@as_role("compliance-officer")
+def checkpoint(gateway: Gateway, out: Path | None) -> None:
+    """The ledger's size and root now, signed; kept elsewhere, it shows later whether anything before it was changed."""
+    note = b"".join(gateway.download("/v1/audit/checkpoint"))
+    if out is None:
+        click.echo(note, nl=False)
+        return
+    try:
+        with out.open("xb") as file:
+            file.write(note)
+    except OSError as error:
+        fail("not_written", f"{out} could not be written ({error.strerror}).", "name a file that does not exist yet")
+    say(f"written to {out}; give it to `sallyport audit verify --checkpoint {out}`")
+
+
+@command.command()
+@click.option("--key", required=True, type=READABLE, help="The witness's own ed25519 private key (PEM); the ledger never has it.")
+@click.option("--log-key", required=True, type=READABLE, help="The ledger's public key (PEM).")
+@click.option("--state", required=True, type=click.Path(path_type=Path), help="The file that holds what was signed last.")
+@click.option("--name", default="witness", show_default=True, help="The name to sign as.")
+@as_role("compliance-officer")
+def witness(gateway: Gateway, key: Path, log_key: Path, state: Path, name: str) -> None:
+    """Sign the ledger's checkpoint as a witness, if the ledger only grew since the last time. Exit 1 if it did not."""
+    import base64
+
+    from compliance.checkpoints import size_of
+    from compliance.errors import ComplianceError
+    from compliance.witness import FileSigner, Witness
+
+    try:
+        me = Witness(name, FileSigner(key), log_key.read_text("utf-8"), state)
+        note, last = b"".join(gateway.download("/v1/audit/checkpoint")), me.last()
+        asked = {"from": size_of(last), "size": size_of(note)} if last else None
+        proof = gateway.get("/v1/audit/proofs", **asked)["consistency"] if asked else []
+        cosigned = me.sign(note, [base64.b64decode(node) for node in proof], now=datetime.now(UTC))
+    except ComplianceError as error:
+        fail(error.code, str(error), "keep what you have and ask the operator what happened to the ledger")
+    except (OSError, ValueError) as error:
+        fail("not_readable", f"A key or the state cannot be read ({type(error).__name__}).")
+    click.echo(cosigned, nl=False)
 
 
 def _unpack(archive: Any, out: Path) -> None:

@@ -269,3 +269,41 @@ def test_other_texts_are_no_moments(text: str) -> None:
 
     with pytest.raises(click.BadParameter):
         audit.Moment().convert(text, None, None)
+
+
+class Direct(Gateway):
+    """A gateway whose evidence is asked for without HTTP."""
+
+    def __init__(self, services: Any) -> None:
+        self.services = services
+
+    def get(self, path: str, **query: Any) -> Any:
+        return exporting.proofs(self.services, entry=None, old=query["from"], size=query["size"])
+
+    def download(self, path: str) -> Iterator[bytes]:
+        yield exporting.checkpoint(self.services)
+
+
+def test_a_witness_follows_the_ledger_and_refuses_one_that_was_rewritten(
+    services: Any, superuser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    monkeypatch.setattr("gateway.commands.caller.connect", lambda user, role: Direct(services))
+    key, log, state = tmp_path / "witness.pem", tmp_path / "log.pem", tmp_path / "last.txt"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    log.write_text(services.signer.public_key_pem())
+    asked = ["witness", "--key", str(key), "--log-key", str(log), "--state", str(state)]
+    for number in range(3):
+        with services.pool.connection() as connection:
+            append(connection, decision(number))
+        done = CliRunner().invoke(audit.command, asked)
+        assert done.exit_code == 0 and done.stdout.splitlines()[1] == str(number + 1), done.output
+    superuser.execute("UPDATE ledger.entries SET hash = sha256('x') WHERE seq = 2")
+    for path in (services.home.folder("exports") / "checkpoints").iterdir():
+        path.unlink()  # whoever owns the gateway's machine too can make it sign; the witness still refuses
+    refused = CliRunner().invoke(audit.command, asked)
+    assert refused.exit_code == 1 and "checkpoint_refused" in refused.stderr
+    key.write_text("no key")
+    assert CliRunner().invoke(audit.command, asked).exit_code == 1
