@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import random
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -142,3 +143,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+if __name__ == "__main__":  # python -m sandbox.domains.clinic.generate FOLDER
+    write(Path(sys.argv[1]))
