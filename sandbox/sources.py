@@ -96,6 +96,8 @@ def read_tables(contract: Contract, source: Source) -> dict[str, pl.DataFrame]:
 
 def typed(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` (all text) with exactly the contract's columns, in its order and types."""
+    if not frame.columns:  # a file of no lines says nothing about its columns
+        frame = pl.DataFrame(schema=dict.fromkeys((column.name for column in table.columns), pl.String))
     described = {column.name for column in table.columns}
     if new := sorted(set(frame.columns) - described):
         raise SourceMismatch(f"Table {table.name} has columns the contract does not describe: {', '.join(new)}.")
