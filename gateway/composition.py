@@ -22,7 +22,7 @@ from gateway.catalog import datasets
 from gateway.embedded.home import Home
 from gateway.enforcement import Enforcer
 from gateway.errors import StackNotRunning
-from gateway.identity import TokenVerifier
+from gateway.identity import Subject, TokenVerifier, subject_from_claims
 from gateway.jobs import Jobs
 from gateway.settings import Settings
 from gateway.vault import TransitSigner, Vault
@@ -131,7 +131,8 @@ def compose(settings: Settings) -> Services:
     return Services(
         settings=settings, vault=vault, signer=vault.signer(), pool=pool, policy=policy, enforcer=enforcer,
         access=AccessService(
-            pool=pool, live=lambda: _live(address("gateway_live", "live")), vault=vault, enforcer=enforcer, clock=now
+            pool=pool, live=lambda: _live(address("gateway_live", "live")), vault=vault, enforcer=enforcer, clock=now,
+            directory=_directory(settings, vault),
         ),
         store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
         verifier=verifier(settings),
@@ -201,6 +202,18 @@ def _datasets(pool: ConnectionPool) -> Callable[[], Mapping[str, Any]]:
                 cache.update(stamp=stamp, data=datasets.policy_data(connection))
         data: Mapping[str, Any] = cache["data"]
         return data
+
+    return current
+
+
+def _directory(settings: Settings, vault: Vault) -> Callable[[Subject], Subject | None]:
+    """Asks who somebody is now: the embedded issuer, which is Vault itself; another issuer's word stands until its token ends."""
+
+    def current(subject: Subject) -> Subject | None:
+        if not settings.oidc_issuer.startswith(settings.vault_addr):
+            return subject
+        facts = vault.entity(subject.id)
+        return None if facts is None else subject_from_claims(facts | {"username": subject.id})
 
     return current
 

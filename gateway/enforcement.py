@@ -47,6 +47,10 @@ class Enforcer:
             self._record(connection, input, decision)
         return decision
 
+    def peek(self, input: Mapping[str, Any]) -> Decision:
+        """What policy would say, not recorded: only to learn whether a recorded decision still holds, never to go ahead on."""
+        return self._client.decide(input, datasets=self._datasets(), decision_id="")
+
     def require(
         self, subject: Subject, action: str, resource: Mapping[str, Any], *, what: str, context: Mapping[str, Any] | None = None
     ) -> Decision:

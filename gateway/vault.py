@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import hvac
 import requests
@@ -137,6 +138,31 @@ class Vault:
     def revoke_leases_of_role(self, role: str) -> None:
         """Every lease of the database role has ended."""
         self.call(lambda c: c.adapter.post(f"/v1/sys/leases/revoke-prefix/database/creds/{role}", json={"sync": True}))
+
+    def renew_leases_of_role(self, role: str, seconds: int) -> int:
+        """Every lease of the database role lives `seconds` from now if its longest life allows; the least they got, 0 if none."""
+        path = f"/v1/sys/leases/lookup/database/creds/{role}"
+        try:
+            found = _body(self.call(lambda c: c.adapter.list(path)))["data"]["keys"]
+        except VaultError as error:
+            if isinstance(error.__cause__, InvalidPath):
+                return 0
+            raise
+        prefix = f"database/creds/{role}/"
+        return min((self._renewed(prefix + name, seconds) for name in found), default=0)
+
+    def _renewed(self, lease_id: str, seconds: int) -> int:
+        return int(self.call(lambda c: c.sys.renew_lease(lease_id, increment=seconds))["lease_duration"])
+
+    def entity(self, name: str) -> dict[str, Any] | None:
+        """What the embedded issuer says of `name` now: its metadata, or None when it does not exist or is disabled."""
+        try:
+            found = _body(self.call(lambda c: c.adapter.get(f"/v1/identity/entity/name/{quote(name, safe='')}")))["data"]
+        except VaultError as error:
+            if isinstance(error.__cause__, InvalidPath):
+                return None
+            raise
+        return None if found.get("disabled") else dict(found.get("metadata") or {})
 
     def read_secret(self, path: str) -> dict[str, Any]:
         """The key-value secret at `path`."""

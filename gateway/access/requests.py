@@ -15,19 +15,21 @@ from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
 from gateway.errors import GatewayError
 
-# pending -> granted (policy misses no approval any more) -> revoked; a grant also ends by itself when it expires.
+# pending -> granted (policy misses nothing any more) -> revoked, or expired: once seen, no clock set back revives it.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     "pending": ("granted", "rejected", "withdrawn"),
-    "granted": ("revoked",),
+    "granted": ("revoked", "expired"),
     "rejected": (),
     "withdrawn": (),
     "revoked": (),
+    "expired": (),
 }
 EVENTS = {
     "granted": "grant:created",
     "rejected": "access-request:rejected",
     "withdrawn": "access-request:withdrawn",
     "revoked": "grant:revoked",
+    "expired": "grant:expired",
 }
 COLUMNS = "id, subject, asker, dataset, project, columns, purpose, hours, why, state, created_at, not_before, expires"
 
@@ -70,7 +72,7 @@ class AccessRequest:
         return {
             "id": self.id, "subject": self.subject, "dataset": self.dataset, "purpose": self.purpose,
             "columns": list(self.columns), "not_before": int(begins.timestamp()), "expires": int(ends.timestamp()),
-            "revoked": self.state in ("revoked", "rejected", "withdrawn"),
+            "revoked": self.state not in ("pending", "granted"),
             "approvals": [dict(approval) for approval in (*self.approvals, *extra)],
         }  # fmt: skip
 
@@ -99,7 +101,9 @@ def create(
 
 
 def approve(connection: Connection[Any], request: AccessRequest, *, by: Actor, role: str, now: datetime) -> AccessRequest:
-    """The approval stands with the request, once, and is in the ledger."""
+    """The approval stands with the request, once, and is in the ledger. Raises WrongState unless the request is pending."""
+    if get(connection, request.id, lock=True).state != "pending":
+        raise WrongState("The access request was decided in the meantime.")
     stored = connection.execute(
         "INSERT INTO access.approvals VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING by", (request.id, by.id, role, now)
     ).fetchone()
@@ -109,8 +113,8 @@ def approve(connection: Connection[Any], request: AccessRequest, *, by: Actor, r
 
 
 def move(
-    connection: Connection[Any], request: str, to: str, *, actor: Actor, now: datetime, refs: Mapping[str, str] | None = None
-) -> AccessRequest:
+    connection: Connection[Any], request: str, to: str, *, actor: Actor, now: datetime, refs: Mapping[str, str] | None = None,
+) -> AccessRequest:  # fmt: skip
     """The request is in state `to`, and the ledger says so. Raises WrongState when its life cycle does not allow it."""
     before = get(connection, request, lock=True)
     if to not in TRANSITIONS[before.state]:
@@ -146,6 +150,12 @@ def get(connection: Connection[Any], request: str, *, lock: bool = False) -> Acc
 def every(connection: Connection[Any], projects: tuple[str, ...]) -> list[AccessRequest]:
     """The requests of these projects, newest first."""
     return _select(connection, "WHERE project = ANY(%s) ORDER BY created_at DESC LIMIT 500", (list(projects),))
+
+
+def overdue(connection: Connection[Any], now: datetime) -> list[str]:
+    """The grants whose time is over."""
+    rows = connection.execute("SELECT id FROM access.requests WHERE state = 'granted' AND expires <= %s", (now,)).fetchall()
+    return [name for (name,) in rows]
 
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[AccessRequest]:

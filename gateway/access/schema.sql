@@ -39,5 +39,42 @@ CREATE TABLE IF NOT EXISTS access.leases (
     ended_at    timestamptz
 );
 
+-- Break-glass: who read live data in an incident without a grant, and what the review that must follow found.
+CREATE TABLE IF NOT EXISTS access.break_glass (
+    id            text PRIMARY KEY,
+    subject       text NOT NULL,
+    dataset       text NOT NULL,
+    project       text NOT NULL,
+    columns       text[] NOT NULL,
+    justification text NOT NULL,
+    incident      text NOT NULL,
+    at            timestamptz NOT NULL,
+    review_due    timestamptz NOT NULL,
+    overdue_noted boolean NOT NULL DEFAULT false,
+    reviewed_by   text,
+    reviewed_at   timestamptz,
+    outcome       text CHECK (outcome IN ('justified', 'not-justified')),
+    note          text
+);
+
+-- What a lease stands on: a grant (`request`), a break-glass or a deployed promotion (`basis_id`), and who asked as they were then.
+ALTER TABLE access.leases ALTER COLUMN request DROP NOT NULL,
+    ADD COLUMN IF NOT EXISTS basis text NOT NULL DEFAULT 'grant' CHECK (basis IN ('grant', 'break-glass', 'promotion')),
+    ADD COLUMN IF NOT EXISTS basis_id text,
+    ADD COLUMN IF NOT EXISTS asker jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS columns text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS purpose text,
+    DROP CONSTRAINT IF EXISTS leases_state_check,
+    ADD CONSTRAINT leases_state_check CHECK (state IN ('opening', 'open', 'ending', 'ended', 'failed'));
+CREATE INDEX IF NOT EXISTS leases_standing ON access.leases (state) WHERE state IN ('opening', 'open', 'ending');
+
+-- How far the server's statement log has been taken into the ledger; moved on in the transaction of the entries.
+CREATE TABLE IF NOT EXISTS access.statement_log (
+    file     text PRIMARY KEY,
+    position bigint NOT NULL,
+    read_at  timestamptz NOT NULL
+);
+
 GRANT USAGE ON SCHEMA access TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA access TO sallyport_app;
+GRANT DELETE ON access.statement_log TO sallyport_app;

@@ -7,6 +7,8 @@ table only the masking function can read; a view's definition, which anybody can
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from psycopg import Connection, sql
@@ -18,7 +20,28 @@ BLOCK_BYTES = 64  # of SHA-256 (RFC 2104)
 INNER, OUTER = 0x36, 0x5C
 OLDEST_AGE = 90
 STATEMENT_TIMEOUT, IDLE_TIMEOUT = "60s", "10min"
+TEMPORARY_FILES = "2GB"
+# Beyond its timeouts a session is given this before it is ended from outside (it may have lifted them for itself).
+GRACE_SECONDS = 5
 CONNECTIONS = 4
+
+
+# The settings of a lease's role, as pg_roles.rolconfig holds them but for the search path, which names the lease.
+SETTINGS = {
+    "default_transaction_read_only": "on", "statement_timeout": STATEMENT_TIMEOUT,
+    "idle_in_transaction_session_timeout": IDLE_TIMEOUT, "log_duration": "on", "temp_file_limit": TEMPORARY_FILES,
+}  # fmt: skip
+STANDING = """
+WITH schemas AS (
+    SELECT substr(nspname, 7) AS lease, (SELECT count(*) FROM pg_class WHERE relnamespace = n.oid AND relkind = 'v') AS views
+    FROM pg_namespace AS n WHERE nspname LIKE 'lease\\_%%'
+), roles AS (
+    SELECT split_part(rolname, '-', 2) AS lease, count(*) AS roles,
+        bool_or(NOT coalesce(rolconfig, '{}') @> (%s::text[] || ('search_path=lease_' || split_part(rolname, '-', 2)))) AS changed
+    FROM pg_roles WHERE rolname LIKE 'lease-%%' GROUP BY 1
+)
+SELECT lease, s.lease IS NOT NULL, coalesce(views, 0), coalesce(roles, 0), coalesce(changed, false)
+FROM schemas AS s FULL JOIN roles USING (lease)"""
 
 
 def create(
@@ -45,10 +68,36 @@ def drop(connection: Connection[Any], lease: str) -> None:
     connection.execute("DELETE FROM masking.keys WHERE lease = %s", (lease,))
 
 
-def schemas(connection: Connection[Any]) -> list[str]:
-    """The leases that have a schema in the live database."""
-    rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'lease\\_%'").fetchall()
-    return sorted(name.removeprefix("lease_") for (name,) in rows)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is of a lease in PostgreSQL: a schema, views in it, identities, and settings they changed of their own."""
+
+    schema: bool = False
+    views: int = 0
+    roles: int = 0
+    changed: bool = False
+
+
+def standing(connection: Connection[Any]) -> dict[str, Standing]:
+    """lease -> what there is of it in the live database."""
+    rows = connection.execute(STANDING, ([f"{name}={value}" for name, value in SETTINGS.items()],)).fetchall()
+    return {lease: Standing(schema, count, roles, changed) for lease, schema, count, roles, changed in rows}
+
+
+def end_sessions(connection: Connection[Any], lease: str) -> None:
+    """No session of the lease is left, nor any whose role is gone."""
+    connection.execute("SET LOCAL ROLE lease_definer")
+    connection.execute("SELECT sessions.end_of_lease(%s)", (lease,))
+
+
+def end_overrunning(connection: Connection[Any]) -> list[str]:
+    """The leases of which a session was ended because its statement or its idle transaction overran."""
+    connection.execute("SET LOCAL ROLE lease_definer")
+    rows = connection.execute(
+        "SELECT DISTINCT sessions.end_overrunning(%s::interval + %s, %s::interval + %s)",
+        (STATEMENT_TIMEOUT, timedelta(seconds=GRACE_SECONDS), IDLE_TIMEOUT, timedelta(seconds=GRACE_SECONDS)),
+    ).fetchall()
+    return sorted(lease for (lease,) in rows)
 
 
 def schema_of(lease: str) -> str:
@@ -63,10 +112,8 @@ def creation(lease: str) -> list[str]:
         f"CREATE ROLE {role} LOGIN NOINHERIT PASSWORD '{{{{password}}}}' VALID UNTIL '{{{{expiration}}}}'"
         f" CONNECTION LIMIT {CONNECTIONS}",
         f"ALTER ROLE {role} SET search_path = {schema}",
-        f"ALTER ROLE {role} SET default_transaction_read_only = on",
-        f"ALTER ROLE {role} SET statement_timeout = '{STATEMENT_TIMEOUT}'",
-        f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'",
-        f"GRANT CONNECT ON DATABASE live TO {role}",
+        *(f"ALTER ROLE {role} SET {name} = '{value}'" for name, value in SETTINGS.items()),
+        f"GRANT lease_holder TO {role} WITH INHERIT TRUE, SET FALSE",
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
     ]
@@ -86,18 +133,21 @@ def _view(lease: str, contract: Contract, table: Table, shown: Mapping[str, str]
         for column in table.columns
         if shown.get(column.name, "absent") != "absent"
     ]
-    return sql.SQL("CREATE VIEW {} WITH (security_barrier) AS SELECT {} FROM {} AS live WHERE {}").format(
-        sql.Identifier(schema_of(lease), table.name.lower()),
-        sql.SQL(", ").join(columns),
-        sql.Identifier(contract.id, table.name.lower()),
-        _condition(contract, table, row_filter),
+    return sql.SQL("CREATE VIEW {} WITH (security_barrier) AS SELECT {} FROM {} AS live").format(
+        sql.Identifier(schema_of(lease), table.name.lower()), sql.SQL(", ").join(columns), _rows(contract, table, row_filter)
     )
 
 
-def _condition(contract: Contract, table: Table, row_filter: RowFilter | None) -> sql.Composable:
-    """The purpose's row filter on the person's own row, carried to the other tables by the person key."""
+def _rows(contract: Contract, table: Table, row_filter: RowFilter | None) -> sql.Composed:
+    """The rows to be shown. OFFSET 0 keeps a query's own conditions out, so that EXPLAIN tells nothing of the rows left out."""
+    home = sql.Identifier(contract.id, table.name.lower())
     if row_filter is None:
-        return sql.SQL("true")
+        return sql.Composed([home])
+    return sql.SQL("(SELECT * FROM {} AS live WHERE {} OFFSET 0)").format(home, _condition(contract, table, row_filter))
+
+
+def _condition(contract: Contract, table: Table, row_filter: RowFilter) -> sql.Composable:
+    """The purpose's row filter on the person's own row, carried to the other tables by the person key."""
     home, _, column = row_filter.column.partition(".")
     person = contract.person_column(table)
     if table.name == home:
@@ -133,9 +183,10 @@ def _generalised(column: Column, value: sql.Composable) -> sql.Composable:
         return sql.SQL("least(({} / 10) * 10, {})").format(value, sql.Literal(OLDEST_AGE))
     if "zip" in column.name.lower():
         sparse = sql.SQL(", ").join(sql.Literal(prefix) for prefix in sorted(SPARSE))
-        return sql.SQL("CASE WHEN left({v}, 3) IN ({s}) OR {v} !~ '^[0-9]{{5}}' THEN '000' ELSE left({v}, 3) END").format(
-            v=value, s=sparse
-        )
+        trimmed = sql.SQL("btrim({}, E' \\t\\n\\r\\f\\v')").format(value)
+        return sql.SQL(
+            "CASE WHEN left({v}, 3) IN ({s}) OR {v} !~ '^[0-9]{{5}}(-?[0-9]{{4}})?$' THEN '000' ELSE left({v}, 3) END"
+        ).format(v=trimmed, s=sparse)
     return value if column.treatment in ("keep", "bin") else sql.SQL("NULL::text")
 
 

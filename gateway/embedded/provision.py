@@ -27,6 +27,7 @@ PEOPLE = {
     "vera": "model-validator",
     "carl": "compliance-officer",
     "olga": "operator",
+    "omar": "on-call",
 }
 SERVICES = ("scoring",)
 
@@ -40,6 +41,9 @@ path "database/roles/lease-*" {{ capabilities = ["create", "update", "delete"] }
 path "database/creds/lease-*" {{ capabilities = ["read"] }}
 path "database/creds/snapshot-builder" {{ capabilities = ["read"] }}
 path "sys/leases/revoke-prefix/database/creds/lease-*" {{ capabilities = ["update", "sudo"] }}
+path "sys/leases/lookup/database/creds/lease-*" {{ capabilities = ["list", "sudo"] }}
+path "sys/leases/renew" {{ capabilities = ["update"] }}
+path "identity/entity/name/*" {{ capabilities = ["read"] }}
 path "sys/leases/revoke" {{ capabilities = ["update"] }}
 path "secret/data/sallyport/*" {{ capabilities = ["read"] }}
 """
