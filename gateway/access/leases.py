@@ -29,6 +29,7 @@ from gateway.vault import Vault
 from policies.decisions import Decision
 
 WRAP_SECONDS = 120
+OPENED = {"grant": "lease:opened", "break-glass": "lease:opened-in-emergency", "promotion": "lease:opened-for-service"}
 COLUMNS = (
     "id, request, subject, dataset, project, state, decision_id, obligations, opened_at, expires, basis, basis_id, asker,"
     " purpose, columns"
@@ -164,7 +165,7 @@ def open_lease(zone: Zone, terms: Terms) -> Lease:
         ).fetchone()
         if opened:
             detail = {"ttl_seconds": ttl, "columns": dict(terms.decision.obligations["columns"]), "basis": terms.basis}
-            record(connection, "lease:opened", terms.subject.actor(), row, "done", now, detail)
+            record(connection, OPENED[terms.basis], terms.subject.actor(), row, "done", now, detail)
     if not opened:  # it was ended while it was being made
         take_back(zone, lease)
         raise LeaseFailed("The lease was ended while it was being opened; nothing of it is left.")

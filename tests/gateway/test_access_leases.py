@@ -161,13 +161,15 @@ def test_a_lease_sees_nothing_of_another(
 def test_a_condition_is_never_tried_on_rows_that_are_left_out(clinic: Path, inside: psycopg.Connection[Any]) -> None:
     """An error, a notice or a plan must not tell of them: each kind of condition would, were it pushed below the filter."""
     total = len(patients(clinic))
-    seen = [row[0] for row in inside.execute("SELECT birth_date FROM patients")]
-    hidden = sorted({r["birth_date"][:4] for r in patients(clinic)} - {str(day.year) for day in seen})
+    seen = [(row[0].year, row[1]) for row in inside.execute("SELECT birth_date, zip FROM patients")]
+    areas = zip3.treat(pl.Series("zip", [row["zip"] for row in patients(clinic)]), {}, Keyed(b"")).to_list()
+    hidden = {(int(row["birth_date"][:4]), area) for row, area in zip(patients(clinic), areas, strict=True)} - set(seen)
     notices: list[str] = []
     inside.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
     assert hidden
-    for year in hidden:  # 1/0 only for a year that only rows left out have
-        inside.execute("SELECT count(*) FROM patients WHERE 1 / (extract(year FROM birth_date)::int - %s::int) >= 0", (year,))
+    for pair in hidden:  # 1/0 only for what only rows left out have
+        condition = "1 / ((extract(year FROM birth_date) = %s AND zip = %s)::int - 1) <= 0"
+        inside.execute(f"SELECT count(*) FROM patients WHERE {condition}", pair)
     plan = "\n".join(
         str(row[0]) for row in inside.execute("EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM patients WHERE race = 'white'")
     )
