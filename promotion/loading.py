@@ -41,6 +41,13 @@ class Models:
         plain = [name for _, name in deployed]
         return {f"{p}.{n}": (p, n) for p, n in deployed} | {n: (p, n) for p, n in deployed if plain.count(n) == 1}
 
+    def peek(self, served: str) -> tuple[tuple[str, str], Loaded] | None:
+        """The model if it is in memory and still the one that is deployed; quick, and never loads."""
+        read, names = self._names
+        key = names.get(served) if time.monotonic() - read <= SECONDS_A_NAME_LASTS else None
+        found = self._loaded.get(key) if key else None
+        return (key, found) if key and found and found.stamp == self._store.stamp(*key) else None
+
     def get(self, served: str) -> tuple[tuple[str, str], Loaded]:
         """The verified model. Raises NotDeployed, Tampered."""
         key = self._key(served)
