@@ -41,7 +41,7 @@ justified if {
 obligations := {
 	"columns": dataset.treatments,
 	"row_filter": dataset.row_filter,
-	"ttl_seconds": values.least(dataset.asked.max_ttl, data.limits.break_glass_ttl_seconds),
+	"ttl_seconds": values.least(dataset.max_ttl, data.limits.break_glass_ttl_seconds),
 	"log_statements": true,
 	"review_within_seconds": data.limits.break_glass_review_seconds,
 }

@@ -6,25 +6,26 @@ package sallyport.dataset
 import data.sallyport.values
 
 # METADATA
-# title: The dataset asked for
-# description: As its contract gives it; undefined when the contract lacks what a decision needs.
-asked := found if {
-	found := data.datasets[input.resource.id]
-	values.list_of_texts(found.purposes)
-	values.whole(found.max_ttl)
-	found.max_ttl > 0
-	is_object(found.columns)
-	filters := object.get(found, "row_filters", {})
+# title: The dataset asked for is described
+# description: By a contract that says what a decision needs. A truth is cheaper to look at than a contract.
+asked if {
+	values.list_of_texts(data.datasets[input.resource.id].purposes)
+	values.whole(max_ttl)
+	max_ttl > 0
+	is_object(data.datasets[input.resource.id].columns)
+	filters := object.get(data.datasets[input.resource.id], "row_filters", {})
 	is_object(filters)
 	count([name | filter := filters[name]; not is_string(filter)]) == 0
 }
+
+max_ttl := data.datasets[input.resource.id].max_ttl
 
 columns := object.get(input.resource, "columns", [])
 
 default known := {}
 
 # Asked columns that the contract describes, and their classes.
-known := object.filter(asked.columns, columns)
+known := object.filter(data.datasets[input.resource.id].columns, columns) if asked
 
 # METADATA
 # title: Treatments
@@ -100,10 +101,10 @@ purpose_reasons contains "purpose_not_permitted" if {
 	not permitted
 }
 
-permitted if purpose in asked.purposes
+permitted if purpose in data.datasets[input.resource.id].purposes
 
 purpose := input.context.purpose if input.context.purpose != ""
 
 default row_filter := null
 
-row_filter := asked.row_filters[purpose]
+row_filter := data.datasets[input.resource.id].row_filters[purpose] if asked

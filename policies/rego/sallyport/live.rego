@@ -19,12 +19,12 @@ permitted if person.holds_one_of(data.roles.read_live)
 obligations := {
 	"columns": columns,
 	"row_filter": dataset.row_filter,
-	"ttl_seconds": values.least(values.least(dataset.asked.max_ttl, remaining), data.limits.live_ttl_seconds),
+	"ttl_seconds": values.least(values.least(dataset.max_ttl, remaining), data.limits.live_ttl_seconds),
 	"log_statements": true,
 	"review_within_seconds": null,
 }
 
-remaining := grant.given.expires - input.context.now
+remaining := input.context.grant.expires - input.context.now
 
 # METADATA
 # title: Columns in the clear for re-identification

@@ -7,7 +7,7 @@ import data.sallyport.dataset
 
 reasons := dataset.reasons | promotion_reasons
 
-given := input.context.promotion
+given if input.context.promotion
 
 # METADATA
 # title: A promotion is present
@@ -23,7 +23,7 @@ promotion_reasons contains "no_promotion" if not given
 #   sentence: The promotion is not deployed.
 promotion_reasons contains "not_deployed" if {
 	given
-	not given.state == "deployed"
+	not input.context.promotion.state == "deployed"
 }
 
 # METADATA
@@ -33,13 +33,13 @@ promotion_reasons contains "not_deployed" if {
 #   sentence: The promotion names another service or dataset.
 promotion_reasons contains "promotion_mismatch" if {
 	given
-	not given.service == input.subject.id
+	not input.context.promotion.service == input.subject.id
 }
 
 promotion_reasons contains "promotion_mismatch" if {
 	given
 	input.resource.id
-	not given.dataset == input.resource.id
+	not input.context.promotion.dataset == input.resource.id
 }
 
 promotion_reasons contains "column_not_granted" if {
@@ -47,7 +47,7 @@ promotion_reasons contains "column_not_granted" if {
 	not covered
 }
 
-covered if dataset.covered_by(object.get(given, "columns", []))
+covered if dataset.covered_by(object.get(input.context.promotion, "columns", []))
 
 obligations := {
 	"columns": {name: "clear" | some name, _ in dataset.known},
