@@ -1,10 +1,11 @@
-"""Inside the jail: 127.0.0.1:8080 is the gateway's Unix socket; then the command runs. Standard library only.
+"""Inside the jail, before the command: the limit on processes; with a socket, 127.0.0.1:8080 is the gateway. Standard library only.
 
-usage: forward.py COMMAND [ARGUMENT...]
+usage: start.py PROCESSES [--forward] -- COMMAND [ARGUMENT...]
 """
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -42,9 +43,18 @@ def serve(listening: threading.Event) -> None:
     asyncio.run(run())
 
 
-if __name__ == "__main__":
+def main(processes: int, forward: bool, command: list[str]) -> None:
+    # Here and not before: in this namespace the kernel counts the jail's processes alone, and not all of the account's.
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    if not forward:
+        os.execvp(command[0], command)  # noqa: S606 - the command is what the jail is for
     up = threading.Event()
     threading.Thread(target=serve, args=(up,), daemon=True).start()
     up.wait(10)
     sys.stdout.flush()
-    os._exit(subprocess.call(sys.argv[1:]))
+    os._exit(subprocess.call(command))
+
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    main(int(sys.argv[1]), "--forward" in sys.argv[2:end], sys.argv[end + 1 :])
