@@ -15,8 +15,6 @@ SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Set-up that this very run has done, a stop that would take the stack from the other tests, and the two commands themselves.
 LEFT_OUT = re.compile(r"^(make \w+.*|export PATH=.*|sallyport (up|down|demo)\b.*)$", re.MULTILINE)
 PAGES = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "docs").rglob("*.md")) if SHELL.search(p.read_text("utf-8"))]
-    page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md") if SHELL.search(page.read_text("utf-8"))
-)
 
 
 def test_there_are_pages_with_commands() -> None:
