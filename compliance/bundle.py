@@ -30,7 +30,7 @@ from compliance.pages import report_page
 from compliance.regulations import Profile, load_profile
 
 PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
-CLOCK = "the system clock of each machine that appended, in UTC; Sallyport does not discipline it"
+CLOCK = "the system clock of the database's machine, in UTC; Sallyport does not discipline it"
 README = """This folder is evidence from Sallyport's ledger: what is in it is listed in manifest.json.
 
 Check it without us:  python verify.py .        (Python 3.11 and the package 'cryptography')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import rfc8785
 from compliance.errors import InvalidEntry
 
 BLOCK_BYTES = 1 << 20
+LARGEST_INTEGER = 2**53 - 1  # RFC 8785 3.2.2.3: what a double holds exactly
+PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 def canonical_json(value: Any) -> bytes:
     """The canonical JSON of `value` (RFC 8785). Raises InvalidEntry for what JSON cannot hold exactly."""
+    if _plain(value):  # the standard library writes such values in the same bytes, several times faster
+        return PLAIN.encode(value).encode()
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as error:
@@ -30,3 +35,30 @@ def digest_file(path: Path) -> str:
     """The digest of the file's bytes, read in blocks."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(value: Any, depth: int = 0) -> bool:
+    """Whether `value` holds nothing in which JSON of the standard library differs from RFC 8785.
+
+    It differs in floats, in integers beyond a double, in lone surrogates and in the order of names that are not ASCII.
+    """
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii()) or _encodes(value)
+    if kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(-LARGEST_INTEGER <= value <= LARGEST_INTEGER)
+    if depth > 50:
+        return False
+    if kind is dict:
+        return all(type(name) is str and name.isascii() and _plain(item, depth + 1) for name, item in value.items())
+    return (kind is list or kind is tuple) and all(_plain(item, depth + 1) for item in value)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,26 +9,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from psycopg import Connection
 
 from compliance.canonical import canonical_json
-from compliance.entries import Entry, rfc3339
+from compliance.entries import Entry
 
 VERSION = 1
 LEAF_PREFIX = b"\x00"  # RFC 9162 2.1.1: a leaf's hash is SHA-256(0x00 || leaf)
 FIRST_PREVIOUS = "sha256:" + "0" * 64
-LOCK = 0x5A11_1907  # one lock for all writers of one database
 DEFAULT_SOURCE = "gateway"
-
-HEAD = (
-    "SELECT (SELECT max(seq) FROM ledger.entries),"
-    " (SELECT hash FROM ledger.entries ORDER BY seq DESC LIMIT 1),"
-    " (SELECT max(source_seq) FROM ledger.entries WHERE source = %s)"
-)
+KNOWN_ONLY_THEN = {"prev": '"sha256:', "recorded_at": '"', "seq": "", "source_seq": ""}  # and what stands before them
+APPEND = "SELECT * FROM ledger.append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +38,32 @@ class Recorded:
 def append(connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_SOURCE, now: datetime | None = None) -> Recorded:
     """`entry` is the last of the ledger once the caller's transaction commits.
 
-    `now` is when it is recorded (default: this machine's clock); `source` names the writer whose numbers show gaps.
+    `now` is when it is recorded (default: the database's clock); `source` names the writer whose numbers show gaps.
     """
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-    head = connection.execute(HEAD, (source,)).fetchone()
-    last, previous, last_of_source = head if head else (None, None, None)
-    recorded_at = now or datetime.now(UTC)
-    placed = entry.as_json() | {
-        "v": VERSION,
-        "seq": (last or 0) + 1,
-        "id": str(uuid4()),
-        "source": source,
-        "source_seq": (last_of_source or 0) + 1,
-        "recorded_at": rfc3339(recorded_at),
-        "prev": f"sha256:{bytes(previous).hex()}" if previous else FIRST_PREVIOUS,
-    }
-    canonical = canonical_json(placed)
-    leaf = leaf_hash(canonical)
-    connection.execute(
-        "INSERT INTO ledger.entries VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            placed["seq"], placed["id"], entry.type, entry.occurred_at, recorded_at, entry.actor.id, entry.project,
-            entry.object.type, entry.object.id, entry.outcome, source, placed["source_seq"], leaf, canonical,
-        ),
+    identity = str(uuid4())
+    values = (
+        pieces(entry, identity, source), identity, entry.type, entry.occurred_at, now, entry.actor.id, entry.project,
+        entry.object.type, entry.object.id, entry.outcome, source,
     )  # fmt: skip
-    return Recorded(seq=placed["seq"], id=placed["id"], hash=f"sha256:{leaf.hex()}")
+    row = connection.execute(APPEND, values).fetchone()
+    assert row is not None
+    return Recorded(seq=row[0], id=identity, hash=f"sha256:{bytes(row[1]).hex()}")
+
+
+def pieces(entry: Entry, identity: str, source: str) -> list[bytes]:
+    """The entry's canonical JSON, cut where the database puts in what it alone knows: `prev`, `recorded_at` and two numbers."""
+    known = entry.as_json() | {"v": VERSION, "id": identity, "source": source}
+    cut, text = [], b"{"
+    for name in sorted([*known, *KNOWN_ONLY_THEN]):  # all ASCII, so this is the order of RFC 8785
+        text += b'"%b":' % name.encode()
+        if name in known:
+            text += canonical_json(known[name])
+        else:
+            opening = KNOWN_ONLY_THEN[name].encode()
+            cut.append(text + opening)
+            text = opening[:1]
+        text += b","
+    return [*cut, text[:-1] + b"}"]
 
 
 def leaf_hash(canonical: bytes) -> bytes:

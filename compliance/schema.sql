@@ -42,7 +42,39 @@ CREATE OR REPLACE TRIGGER entries_are_final BEFORE UPDATE OR DELETE ON ledger.en
 CREATE OR REPLACE TRIGGER entries_stay BEFORE TRUNCATE ON ledger.entries
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+-- Puts an entry at the end. `pieces` are its canonical JSON around the four values that are known only here: the hash of
+-- the entry before it, the time (`recorded`, else this server's clock), its number, and its number of its source. Writers
+-- take turns on one lock that their transactions hold to the end, so numbers have no gap and time does not run backwards.
+CREATE OR REPLACE FUNCTION ledger.append(
+    pieces bytea[], id uuid, type text, occurred timestamptz, recorded timestamptz, actor text, project text,
+    object_type text, object_id text, outcome text, source text,
+    OUT new_seq bigint, OUT new_hash bytea
+) LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    before record;
+    moment timestamptz;
+    number bigint;
+    canonical bytea;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1511069959); -- 0x5A111907
+    SELECT e.seq, e.hash INTO before FROM ledger.entries e ORDER BY e.seq DESC LIMIT 1;
+    SELECT e.source_seq INTO number FROM ledger.entries e WHERE e.source = append.source ORDER BY e.source_seq DESC LIMIT 1;
+    new_seq := coalesce(before.seq, 0) + 1;
+    number := coalesce(number, 0) + 1;
+    moment := coalesce(recorded, clock_timestamp());
+    canonical := pieces[1] || encode(coalesce(before.hash, decode(repeat('0', 64), 'hex')), 'hex')::bytea
+        || pieces[2] || to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')::bytea
+        || pieces[3] || new_seq::text::bytea || pieces[4] || number::text::bytea || pieces[5];
+    new_hash := sha256('\x00'::bytea || canonical);
+    INSERT INTO ledger.entries VALUES (
+        new_seq, id, type, occurred, moment, actor, project, object_type, object_id, outcome, source, number, new_hash, canonical
+    );
+END $$;
+ALTER FUNCTION ledger.append OWNER TO ledger_owner;
+
 REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM PUBLIC, sallyport_app;
 GRANT USAGE ON SCHEMA ledger TO sallyport_app;
 GRANT SELECT, INSERT ON ledger.entries TO sallyport_app;
+GRANT EXECUTE ON FUNCTION ledger.append TO sallyport_app;
