@@ -13,6 +13,7 @@ from policies.errors import EngineFailed
 ENGINE_UNAVAILABLE = "engine_unavailable"
 INVALID_ANSWER = "invalid_answer"
 READ_OBLIGATIONS = {"columns", "row_filter", "ttl_seconds", "log_statements", "review_within_seconds"}
+TREATMENTS = {"clear", "null", "pseudonym", "generalise", "absent"}
 
 
 class Engine(Protocol):
@@ -65,6 +66,24 @@ def _well_formed(answer: Any) -> bool:
         return False
     if not isinstance(obligations, Mapping):
         return False
-    if "columns" in obligations and obligations.keys() != READ_OBLIGATIONS:
+    if obligations.keys() & READ_OBLIGATIONS and not _enforceable(obligations):
         return False
     return (answer["allow"] is True and not reasons) or (answer["allow"] is False and bool(reasons))
+
+
+def _enforceable(terms: Mapping[str, Any]) -> bool:
+    """Terms of reading that an enforcement point knows how to keep: what it does not know it cannot promise."""
+    if terms.keys() != READ_OBLIGATIONS or not isinstance(terms["columns"], Mapping):
+        return False
+    return (
+        all(isinstance(how, str) and how in TREATMENTS for how in terms["columns"].values())
+        and (terms["row_filter"] is None or isinstance(terms["row_filter"], str))
+        and _seconds(terms["ttl_seconds"])
+        and isinstance(terms["log_statements"], bool)
+        and (terms["review_within_seconds"] is None or _seconds(terms["review_within_seconds"]))
+    )
+
+
+def _seconds(value: Any) -> bool:
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return whole and not isinstance(value, bool) and value > 0
