@@ -66,7 +66,8 @@ def terms(**changed: Any) -> dict[str, Any]:
         {"allow": False, "reasons": [1], "obligations": {}},
         terms(columns=["p.a"]), terms(columns={"p.a": "blur"}), terms(columns={"p.a": None}), terms(columns="left out"),
         terms(row_filter=5), terms(ttl_seconds=0), terms(ttl_seconds=-1), terms(ttl_seconds=None), terms(ttl_seconds=True),
-        terms(ttl_seconds=1.5), terms(ttl_seconds=float("inf")), terms(log_statements=None), terms(review_within_seconds="soon"), terms(extra=1),
+        terms(ttl_seconds=1.5),
+        terms(ttl_seconds=float("inf")), terms(log_statements=None), terms(review_within_seconds="soon"), terms(extra=1),
     ],
 )  # fmt: skip
 def test_an_answer_that_is_not_one_to_trust_denies(answer: Any) -> None:
