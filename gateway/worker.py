@@ -14,6 +14,7 @@ import threading
 from dbos import DBOS, DBOSConfig
 
 from gateway import building, checking
+from gateway.access.statements import Follower, follow_until
 from gateway.composition import Services, clear_staging, compose, jobs_url
 from gateway.embedded.home import write_private
 from gateway.jobs import BUILD_SNAPSHOT, CHECK_MODEL, QUEUE, SCHEMA
@@ -101,6 +102,9 @@ def main() -> None:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    if given.settings.postgres_host == str(given.home.sockets):  # another server's log is for its own audit to follow
+        follower = Follower(given.pool, given.home.folder("logs"), given.clock)
+        threading.Thread(target=follow_until, args=(stop, follower), daemon=True).start()
     warm = threading.Thread(target=checking.warm_up, daemon=True)
     warm.start()
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))

@@ -75,6 +75,37 @@ CREATE TABLE IF NOT EXISTS access.statement_log (
     read_at  timestamptz NOT NULL
 );
 
+-- Statements of a minute beyond those that get an entry each, until the minute is over.
+CREATE TABLE IF NOT EXISTS access.statement_sums (
+    lease        text NOT NULL,
+    minute       timestamptz NOT NULL,
+    fingerprint  text NOT NULL,
+    command      text NOT NULL,
+    sqlstate     text NOT NULL,
+    runs         bigint NOT NULL,
+    milliseconds double precision NOT NULL,
+    rows         bigint NOT NULL,
+    PRIMARY KEY (lease, minute, fingerprint, command, sqlstate)
+);
+
+-- How often each statement of a lease ran and how many rows it gave, where the server counts; never a statement's text.
+DO $$ BEGIN
+    IF current_setting('shared_preload_libraries', true) LIKE '%pg_stat_statements%' THEN
+        CREATE SCHEMA IF NOT EXISTS statement_statistics;
+        REVOKE ALL ON SCHEMA statement_statistics FROM PUBLIC;
+        CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA statement_statistics;
+        CREATE OR REPLACE FUNCTION access.statement_counts()
+            RETURNS TABLE (rolname name, queryid bigint, calls bigint, rows bigint)
+            LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog BEGIN ATOMIC
+            SELECT r.rolname, s.queryid, sum(s.calls)::bigint, sum(s.rows)::bigint
+            FROM statement_statistics.pg_stat_statements(false) AS s JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
+            WHERE r.rolname LIKE 'lease-%' GROUP BY 1, 2;
+        END;
+        REVOKE ALL ON FUNCTION access.statement_counts() FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION access.statement_counts() TO sallyport_app;
+    END IF;
+END $$;
+
 GRANT USAGE ON SCHEMA access TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA access TO sallyport_app;
-GRANT DELETE ON access.statement_log TO sallyport_app;
+GRANT DELETE ON access.statement_log, access.statement_sums TO sallyport_app;

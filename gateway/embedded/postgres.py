@@ -31,7 +31,14 @@ shared_buffers = '128MB'
 logging_collector = on
 log_destination = 'jsonlog'
 log_directory = '{logs}'
-log_filename = 'postgres-%Y%m%d.log'
+log_filename = 'postgres-%Y%m%d-%H%M%S.log'
+log_rotation_age = 10min
+log_rotation_size = 10MB
+log_timezone = 'UTC'
+compute_query_id = on
+shared_preload_libraries = 'pg_stat_statements'
+pg_stat_statements.track_utility = off
+pg_stat_statements.save = off
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 log_min_error_statement = panic
@@ -76,7 +83,9 @@ def part(home: Home) -> processes.Part:
 def initialise(home: Home) -> None:
     """The data folder exists; an interrupted initialisation is begun again."""
     data, password = home.folder("postgres"), home.secret("postgres")
+    settings = CONF.format(sockets=_quoted(home.sockets), logs=_quoted(home.folder("logs")))
     if (data / "PG_VERSION").exists() and (data / "sallyport.conf").exists():
+        (data / "sallyport.conf").write_text(settings, "utf-8")  # of this release, from the next start on
         return
     shutil.rmtree(data, ignore_errors=True)
     if not password.exists():
@@ -89,7 +98,6 @@ def initialise(home: Home) -> None:
     home.log("initdb").write_bytes(done.stdout + done.stderr)
     if done.returncode:
         raise StackError(f"PostgreSQL could not be initialised; see {home.log('initdb')}.")
-    settings = CONF.format(sockets=_quoted(home.sockets), logs=_quoted(home.folder("logs")))
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write("include 'sallyport.conf'\n")
     (data / "sallyport.conf").write_text(settings, "utf-8")
