@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import httpx
 
 from gateway.errors import GatewayError
 
 SECONDS_TO_WAIT = 120.0
+SECONDS_BETWEEN_TRIES = (0.3, 1.0)
 
 
 class GatewayUnreachable(GatewayError):
@@ -51,13 +54,24 @@ class Gateway:
     def call(self, method: str, path: str, **content: Any) -> Any:
         """The JSON answer. Raises Refusal for a problem and GatewayUnreachable when there is none."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        try:
-            answer = self._http.request(method, path, headers=headers, **content)
-        except httpx.HTTPError as error:
-            raise GatewayUnreachable("The gateway does not answer; `sallyport status` says what is down.") from error
+        if method == "POST" and "files" not in content:
+            headers["Idempotency-Key"] = uuid4().hex  # so that a call whose answer was lost can be sent again
+        answer = self._answer(method, path, headers, content)
         if answer.is_success:
             return answer.json() if answer.content else None
         raise Refusal(answer.status_code, _problem(answer))
+
+    def _answer(self, method: str, path: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> httpx.Response:
+        """The answer, asked for again where that is safe. Raises GatewayUnreachable."""
+        safe = method == "GET" or "Idempotency-Key" in headers
+        for wait in (*SECONDS_BETWEEN_TRIES, None) if safe else (None,):
+            try:
+                return self._http.request(method, path, headers=headers, **content)
+            except httpx.HTTPError as error:
+                if wait is None:
+                    raise GatewayUnreachable("The gateway does not answer; `sallyport status` says what is down.") from error
+                time.sleep(wait)
+        raise AssertionError("unreachable")
 
     def download(self, path: str) -> Iterator[bytes]:
         """The bytes at `path`, in parts."""

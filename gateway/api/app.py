@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from compliance.errors import ComplianceError
 from gateway import problems
 from gateway.api import audit, datasets, decisions, health, leases, mlflow_proxy, promotions, snapshots
+from gateway.api.idempotency import Idempotency
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from policies.errors import PoliciesError
@@ -38,6 +39,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app, (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError))
+    app.add_middleware(Idempotency, services=services)
     app.include_router(health.router)
     for module in ROUTERS:
         app.include_router(module.router, prefix="/v1")
