@@ -15,7 +15,7 @@ from gateway.client import Gateway
 from gateway.settings import Settings
 
 QUESTION = {
-    "dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debugging", "hours": 1, "why": "to see that it is made once",
+    "dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debugging", "hours": 1, "why": "made once",
 }  # fmt: skip
 
 
