@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
 
+from gateway import logs
 from gateway.api.app import create_app
 from gateway.catalog.policies import record_loaded
 from gateway.composition import compose
@@ -19,14 +19,16 @@ from gateway.settings import Settings
 
 def main() -> None:
     """Serves until it is told to stop."""
-    logging.basicConfig(level=logging.WARNING)
+    logs.configure()
     settings = Settings.load()
     given = compose(settings)
     with given.pool.connection() as connection:
         record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
     write_private(given.home.folder("evidence-key.pem"), given.signer.public_key_pem())
     app = create_app(given)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=3)
+    )
     asyncio.run(server.serve([_tcp(settings.gateway_url), _unix(settings.gateway_socket)]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from gateway.logs import place
 from policies.decisions import Decision
 from policies.explain import sentence
 
@@ -19,6 +21,9 @@ log = logging.getLogger("sallyport.http")
 # The status of an error by its code; any other error of ours is a 409 (the request conflicts with what is so).
 STATUS: dict[str, int] = {
     "not_authenticated": 401,
+    "login_failed": 403,
+    "form_refused": 403,
+    "too_many_attempts": 429,
     "not_found": 404,
     "invalid_request": 422,
     "too_large": 413,
@@ -67,6 +72,22 @@ def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
         app.add_exception_handler(base, _ours)
 
 
+def as_problem(request: Request, error: Exception) -> dict[str, Any]:
+    """What the API says of `error`, for a page to say in sentences."""
+    match error:
+        case Denied():
+            answer = denied(error)
+        case RequestValidationError():
+            answer = _invalid(request, error)
+        case HTTPException():
+            answer = _http(request, error)
+        case _ if hasattr(error, "code") and hasattr(type(error), "code"):
+            answer = _ours(request, error)
+        case _:
+            answer = _unexpected(request, error)
+    return dict(json.loads(bytes(answer.body)))
+
+
 def _ours(request: Request, error: Exception) -> JSONResponse:
     code = str(getattr(error, "code", "refused"))
     status = STATUS.get(code, 404 if code.endswith("_not_found") else 409)
@@ -94,11 +115,11 @@ def _http(request: Request, error: HTTPException) -> JSONResponse:
     return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The message may hold data, so only its type and place are logged.
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    log.error("unexpected %s at %s during %s", type(error).__name__, place, request.url.path)
+def unexpected(error: Exception) -> JSONResponse:
+    """The problem for an error nobody foresaw; its message may hold data, so only its type and place are logged."""
+    log.error("unexpected %s", place(error))
     return problem(500, "unexpected", "The gateway could not do this; nothing was done.")
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return unexpected(error)

@@ -7,18 +7,21 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 
 from compliance.errors import ComplianceError
-from gateway import problems
+from gateway import metrics, problems
 from gateway.api import audit, datasets, decisions, health, leases, mlflow_proxy, promotions, snapshots
 from gateway.api.idempotency import Idempotency
 from gateway.composition import Services
 from gateway.errors import GatewayError
+from gateway.web.app import create_web
 from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
 ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions)
+OUR_ERRORS = (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -38,10 +41,14 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    problems.install(app, (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError))
+    problems.install(app, OUR_ERRORS)
     app.add_middleware(Idempotency, services=services)
+    app.add_middleware(metrics.Watch)  # the last added is the outermost
     app.include_router(health.router)
+    app.include_router(metrics.router)
     for module in ROUTERS:
         app.include_router(module.router, prefix="/v1")
     app.include_router(mlflow_proxy.router)
+    app.add_api_route("/", lambda: RedirectResponse("/web/"), include_in_schema=False)
+    app.mount("/web", create_web(services, OUR_ERRORS))
     return app

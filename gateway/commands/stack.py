@@ -66,12 +66,16 @@ def status(as_json: bool) -> None:
 
 @click.command()
 @click.argument("user")
-def login(user: str) -> None:
+@click.option("--show-password", is_flag=True, help="Print USER's password, for the pages' login form, and do nothing else.")
+def login(user: str, show_password: bool) -> None:
     """Log in as USER of the embedded stack; commands without --as are USER's from now on."""
     from gateway.embedded import users
 
     home = Home.here()
     try:
+        if show_password:
+            click.echo(users.password(home.root, user))
+            return
         users.login(home.root, user)
         users.remember(home.root, user)
     except GatewayError as error:

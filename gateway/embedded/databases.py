@@ -17,7 +17,7 @@ LOGINS = {"sallyport_app": "", "mlflow": "", "live_loader": "", "gateway_live": 
 # Each package's tables in `control`, in the order of the imports.
 SCHEMAS = (
     ("compliance", "schema.sql"), ("sandbox", "schema.sql"), ("promotion", "schema.sql"),
-    ("gateway.catalog", "schema.sql"), ("gateway.access", "schema.sql"),
+    ("gateway.catalog", "schema.sql"), ("gateway.access", "schema.sql"), ("gateway.web", "schema.sql"),
 )  # fmt: skip
 
 

@@ -35,6 +35,14 @@ def login(home_folder: Path, name: str, password: str | None = None) -> str:
     return token
 
 
+def password(home_folder: Path, name: str) -> str:
+    """The password of the embedded person `name`, for whoever may read the home. Raises LoginFailed."""
+    known = _known(Home(home_folder), name)
+    if "password" not in known:
+        raise LoginFailed(f"'{name}' is a service and has no password.")
+    return known["password"]
+
+
 def remember(home_folder: Path, name: str) -> None:
     """Commands without --as are `name`'s from now on."""
     write_private(Home(home_folder).secret(CURRENT), name)

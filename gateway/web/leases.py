@@ -1,0 +1,31 @@
+"""Leases: who has access to live data now, and the button that ends it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from gateway.api import leases as api
+from gateway.api.dependencies import Given
+from gateway.web.rendering import page
+from gateway.web.visitors import Acting, Visiting
+from gateway.web.waiting import running
+
+router = APIRouter(prefix="/leases")
+
+
+@router.get("")
+def every(request: Request, given: Given, who: Visiting) -> Response:
+    """Open leases first, and what was open before."""
+    now = running(given, who.asking)
+    open_ids = {one["id"] for one in now}
+    past = [one for one in given.access.leases(who.asking.projects) if one["id"] not in open_ids]
+    steward = "data-steward" in who.asking.roles
+    return page(request, "leases.html", who, running=now, past=past[:100], steward=steward)
+
+
+@router.post("/{name}/end")
+def end(name: str, given: Given, who: Acting) -> Response:
+    """The lease has ended, as `DELETE /v1/leases/{name}` does it."""
+    api.end(name, given, who.asking)
+    return RedirectResponse("/web/leases?done=ended", 303)

@@ -1,0 +1,104 @@
+"""What waits for somebody, what they have, and what went wrong, read from the tables the API reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.access import requests as access
+from gateway.catalog import snapshots
+from gateway.composition import Services
+from gateway.identity import Subject
+from gateway.web.offers import offers, signing_roles
+from policies.explain import sentence
+from promotion import requests as promotions
+from promotion.states import State
+
+LOOK_BACK = timedelta(days=7)
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line on the home page: what it is, what is said of it, since when, and where it leads."""
+
+    title: str
+    said: str
+    at: datetime
+    link: str
+
+
+def waits(given: Services, asking: Subject) -> list[Item]:
+    """What the holder of these roles is to do next, oldest first."""
+    data = given.policy.engine.bundle.data
+    can = offers(asking, data)
+    with given.pool.connection() as connection:
+        asked = access.every(connection, asking.projects)
+        models = promotions.every(connection, asking.projects)
+        signed = {one.id for one in models if any(a["by"] == asking.id for a in promotions.approvals(connection, one.id))}
+    found = [*_access(asked, asking, can, given.clock())]
+    for one in models:
+        name = f"{one.name} version {one.version}"
+        roles = signing_roles(asking, data, one.tier)
+        if one.state is State.AWAITING_APPROVAL and roles and one.author != asking.id and one.id not in signed:
+            said = f"Its checks passed; a signature as {' or '.join(roles)} is asked for."
+            found.append(Item(name, said, one.submitted_at, f"/web/promotions/{one.id}"))
+        if one.state is State.APPROVED and "deploy" in can:
+            found.append(Item(name, "It is approved and can be deployed.", one.submitted_at, f"/web/promotions/{one.id}"))
+    return sorted(found, key=lambda item: item.at)[:MOST]
+
+
+def _access(asked: list[access.AccessRequest], asking: Subject, can: frozenset[str], now: datetime) -> Iterator[Item]:
+    for one in asked:
+        link, approved = f"/web/access/{one.id}", any(a["by"] == asking.id for a in one.approvals)
+        if one.state == "pending" and "decide" in can and one.subject != asking.id and not approved:
+            yield Item(f"{one.subject} asks for {one.dataset}", f"For {one.purpose}, {one.hours:g} h.", one.created_at, link)
+        if one.state == "granted" and one.subject == asking.id and one.expires and one.expires > now:
+            yield Item(f"Your access to {one.dataset} is granted", "You can open a lease on it.", one.created_at, link)
+
+
+def wrong(given: Services, asking: Subject) -> list[Item]:
+    """What was denied, refused or failed lately in what concerns this person, newest first."""
+    since = given.clock() - LOOK_BACK
+    with given.pool.connection() as connection:
+        denied = connection.execute(
+            "SELECT decision_id, decided_at, action, reasons FROM catalog.decisions WHERE subject = %s AND NOT allow"
+            " AND decided_at > %s ORDER BY decided_at DESC LIMIT %s", (asking.id, since, MOST),
+        ).fetchall()  # fmt: skip
+        built = snapshots.every(connection, projects=asking.projects)
+        models = promotions.every(connection, asking.projects)
+        asked = access.every(connection, asking.projects)
+    found = [Item(f"Denied: {action}", " ".join(map(sentence, reasons)), at, "") for _, at, action, reasons in denied]
+    found += [
+        Item(f"Snapshot of {one.dataset} {one.state}", one.detail or "", one.finished_at, f"/web/datasets/{one.dataset}")
+        for one in built if one.state in ("refused", "failed") and one.finished_at and one.finished_at > since
+    ]  # fmt: skip
+    found += [
+        Item(
+            f"{one.name} version {one.version} {one.state}", "Its dossier says why.", one.submitted_at,
+            f"/web/promotions/{one.id}",
+        )
+        for one in models if one.state in (State.REFUSED, State.REJECTED) and one.submitted_at > since
+    ]  # fmt: skip
+    found += [
+        Item(f"Access to {one.dataset} rejected", f"Asked for {one.purpose}.", one.created_at, f"/web/access/{one.id}")
+        for one in asked if one.state == "rejected" and one.subject == asking.id and one.created_at > since
+    ]  # fmt: skip
+    return sorted(found, key=lambda item: item.at, reverse=True)[:MOST]
+
+
+def has(given: Services, asking: Subject) -> dict[str, Any]:
+    """The grants and leases that this person holds now."""
+    now = given.clock()
+    with given.pool.connection() as connection:
+        asked = access.every(connection, asking.projects)
+    grants = [one for one in asked if one.subject == asking.id and one.state == "granted" and one.expires and one.expires > now]
+    return {"grants": grants, "leases": [one for one in running(given, asking) if one["subject"] == asking.id]}
+
+
+def running(given: Services, asking: Subject) -> list[dict[str, Any]]:
+    """The leases that are open now in this person's projects."""
+    now = given.clock()
+    return [one for one in given.access.leases(asking.projects) if one["state"] in ("open", "opening") and one["expires"] > now]
