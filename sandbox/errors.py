@@ -29,6 +29,12 @@ class KUnreachable(SandboxError):
     code: ClassVar[str] = "k_unreachable"
 
 
+class CertificateRefused(SandboxError):
+    """Too many planted identifiers leaked; nothing was written."""
+
+    code: ClassVar[str] = "certificate_refused"
+
+
 class BuildFailed(SandboxError):
     """The snapshot could not be written; nothing of it was kept."""
 

@@ -6,10 +6,10 @@ Live rows -> treatments -> free text scrubbed -> k and l measured and enforced -
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,18 +18,17 @@ import polars as pl
 from compliance.attestations import Statement, Subject, verify_envelope
 from compliance.canonical import canonical_json, digest, digest_file
 from compliance.errors import UntrustedAttestation
-from sandbox import risk
+from sandbox import certificate
 from sandbox.contracts import Class, Contract, Table
-from sandbox.errors import BuildFailed, InvalidSnapshot, KUnreachable, SandboxError, SourceMismatch
+from sandbox.enforcement import Limits, enforce
+from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError, SourceMismatch
 from sandbox.sources import Source, read_tables
 from sandbox.treatments import TREATMENTS, Keyed
 
 PREDICATE_TYPE = "urn:sallyport:snapshot:v1"
 MANIFEST = "manifest.dsse.json"
-HOLDOUT_KIND = "holdout"
-# Treatments after which a column no longer singles out a person by what is known outside: not counted into k.
-UNLINKABLE = ("pseudonym", "shift-date", "suppress", "scrub")
-
+TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
+HOLDOUT_KIND, CANARY_KIND = "holdout", "canaries"
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,21 +41,6 @@ class Scrubber(Protocol):
     def scrub_batch(
         self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None]
     ) -> list[str | None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What policy asks of a snapshot (POLICY.md, `build`)."""
-
-    min_k: int
-    min_l: int
-    max_prosecutor_risk: float
-
-    @property
-    def k(self) -> int:
-        """The smallest class that meets both the least k and the largest prosecutor risk (1/k)."""
-        by_risk = math.ceil(1 / self.max_prosecutor_risk - 1e-9) if self.max_prosecutor_risk > 0 else math.inf
-        return int(max(self.min_k, by_risk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +77,10 @@ def build_snapshot(
     live = read_tables(contract, source)
     treated = _treat_all(contract, live, recipe, progress)
     progress("risk", 0, 1)
-    released, held = _split(contract, treated, recipe.key)
-    released, facts = _enforce(contract, released, recipe.limits)
+    all_released, held = _split(contract, treated, recipe.key)
+    released, facts = enforce(contract, all_released, recipe.limits)
+    progress("certify", 0, 1)
+    certified = _certify(contract, live, treated, (all_released, released), recipe)
     try:
         files = _write(released, out)
         if holdout_out is not None and contract.holdout:
@@ -103,7 +89,7 @@ def build_snapshot(
         for folder in (out, holdout_out):
             shutil.rmtree(folder, ignore_errors=True) if folder else None
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
-    predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at}
+    predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at, "certificate": certified}
     statement = Statement(tuple(Subject(name, value) for name, value in sorted(files.items())), PREDICATE_TYPE, predicate)
     return Built(digest(canonical_json(files)), statement, out)
 
@@ -173,12 +159,48 @@ def _scrub(
 
 
 def _records(contract: Contract, live: Mapping[str, pl.DataFrame]) -> dict[Any, dict[str, str]]:
-    """Person -> what their own row says that would identify them in a text."""
-    home, _, key = str(contract.person_key).partition(".")
-    table = contract.table(home)
-    telling = [c.name for c in table.columns if c.class_ in (Class.DIRECT, Class.QUASI) and c.treatment != "keep"]
-    rows = live[home].select([pl.col(key).alias("person"), *(pl.col(name).cast(pl.String) for name in telling)])
-    return {row.pop("person"): {n: v for n, v in row.items() if v is not None} for row in rows.to_dicts()}
+    """Person -> what the rows of all tables say that would identify them, or who is linked to them, in a text."""
+    from sandbox.text.known import without_categories
+
+    records: dict[Any, dict[str, str]] = {}
+    for table in contract.tables:
+        person = contract.person_column(table)
+        own = f"{table.name}.{person}" == contract.person_key
+        classes = (Class.DIRECT, Class.QUASI) if own else (Class.DIRECT,)
+        telling = [
+            c.name
+            for c in table.columns
+            if c.class_ in classes and c.treatment not in ("keep", "scrub") and c.logical_type in TELLING
+        ]
+        if person is None or not telling:
+            continue
+        columns = [pl.col(name).cast(pl.String).alias(f"{table.name}.{name}") for name in telling]
+        for row in live[table.name].select(pl.col(person).alias("person"), *columns).unique(maintain_order=True).iter_rows():
+            said = records.setdefault(row[0], {})
+            said |= {f"{name} {value}": value for name, value in zip(telling, row[1:], strict=True) if value}
+    return without_categories(records)
+
+
+def _certify(
+    contract: Contract, live: Mapping[str, pl.DataFrame], treated: Mapping[str, pl.DataFrame],
+    released: tuple[Mapping[str, pl.DataFrame], Mapping[str, pl.DataFrame]], recipe: Recipe,
+) -> dict[str, Any]:  # fmt: skip
+    """The release certificate (sandbox/certificate.py). Raises CertificateRefused."""
+    texts = {name: column for name, column in contract.columns().items() if column.treatment == "scrub"}
+    notes: dict[str, Any] = {}
+    for name in texts:
+        table, _, column = name.partition(".")
+        persons, records = contract.person_column(contract.table(table)), _records(contract, live) if contract.person_key else {}
+        rows = live[table].filter(pl.col(column).str.len_chars() > 0)
+        if rows.is_empty():
+            continue
+        known = [records.get(person, {}) for person in rows[persons]] if persons else [{}] * rows.height
+        scrub = partial(recipe.scrubber.scrub_batch, progress=lambda done: None)
+        seed = Keyed(recipe.key).mac(CANARY_KIND, name)
+        notes[name] = certificate.text_certificate(rows[column].to_list(), known, scrub, seed)
+        notes[name]["words_kept"] = certificate.words_kept(live[table][column].to_list(), treated[table][column].to_list())
+    skip = [*texts, *(name for name, column in contract.columns().items() if column.treatment == "pseudonym")]
+    return {"text": notes, "linkage": certificate.linkage(contract, *released), "drift": certificate.drift(*released, skip)}
 
 
 def _split(
@@ -197,71 +219,6 @@ def _split(
         )
         released[table.name], held[table.name] = frame.filter(~back), frame.filter(back)
     return released, held
-
-
-def _enforce(
-    contract: Contract, frames: dict[str, pl.DataFrame], limits: Limits
-) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-    """The rows without the persons whose classes are too small or too alike, and the risk that is left.
-
-    Raises KUnreachable when more than the contract's share would have to go.
-    """
-    facts: dict[str, Any] = {"k": None, "l": None, "tables": {}, "suppressed_rows": {}}
-    for table in contract.tables:
-        quasi, sensitive = _quasi(table), _sensitive(table)
-        if not quasi:
-            continue
-        before = frames[table.name]
-        frames, kept = _suppress(contract, table, frames, limits)
-        gone = before.height - kept.height
-        if not kept.height or gone > contract.max_suppressed * before.height:
-            raise KUnreachable(_sentence(table, before, quasi, gone, limits, contract.max_suppressed))
-        measured = risk.measure(kept, quasi, sensitive)
-        facts["tables"][table.name] = measured.as_json() | {"quasi": quasi, "sensitive": sensitive}
-        facts["suppressed_rows"][table.name] = gone
-        facts["k"] = measured.k if facts["k"] is None else min(facts["k"], measured.k)
-        if measured.l is not None:
-            facts["l"] = measured.l if facts["l"] is None else min(facts["l"], measured.l)
-    return frames, facts
-
-
-def _suppress(
-    contract: Contract, table: Table, frames: Mapping[str, pl.DataFrame], limits: Limits
-) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """All tables without the persons in bad classes of `table`, and `table` itself."""
-    frame, quasi, person = frames[table.name], _quasi(table), contract.person_column(table)
-    size = pl.col(person).n_unique().over(quasi) if person else pl.len().over(quasi)
-    good = size >= limits.k
-    for name in _sensitive(table):
-        good &= pl.col(name).n_unique().over(quasi) >= limits.min_l
-    kept = frame.filter(good)
-    if person is None:
-        return {**frames, table.name: kept}, kept
-    gone = set(frame.filter(~good)[person].cast(pl.String).to_list())
-    left = {}
-    for other in contract.tables:
-        column = contract.person_column(other)
-        rows = frames[other.name]
-        left[other.name] = rows.filter(~pl.col(column).cast(pl.String).is_in(gone)) if column and gone else rows
-    return left, left[table.name]
-
-
-def _sentence(table: Table, before: pl.DataFrame, quasi: Sequence[str], gone: int, limits: Limits, share: float) -> str:
-    measured = risk.measure(before, quasi) if before.height else None
-    now = f"k is {measured.k} over {measured.classes:,} classes of {', '.join(quasi)}" if measured else "it has no rows"
-    part = f"{gone:,} of {before.height:,} rows ({gone / max(before.height, 1):.0%})"
-    return (
-        f"k of {limits.k} and l of {limits.min_l} cannot be reached for table {table.name} without suppressing {part}; its"
-        f" contract allows {share:.0%}. As treated, {now}. Generalise more in the contract, or bring more rows."
-    )
-
-
-def _quasi(table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.class_ is Class.QUASI and c.treatment not in UNLINKABLE]
-
-
-def _sensitive(table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.class_ is Class.SENSITIVE and c.treatment not in UNLINKABLE]
 
 
 def _write(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:

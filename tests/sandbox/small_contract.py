@@ -21,7 +21,7 @@ COLUMNS: dict[str, list[tuple[str, str, str, Any]]] = {
         ("visit_id", "string", "direct", "pseudonym"),
         ("person_id", "string", "direct", "pseudonym"),
         ("day", "date", "quasi", {"name": "shift-date", "weekdays": True}),
-        ("note", "string", "sensitive", "scrub"),
+        ("note", "string", "direct", "scrub"),
         ("score", "integer", "insensitive", "keep"),
     ],
 }

@@ -1,0 +1,88 @@
+"""The release certificate: exact bounds, planted identifiers, a simulated attacker, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from small_contract import contract_text, write_rows
+
+from sandbox.canaries import SENTENCES, leaks, plant
+from sandbox.certificate import binomial_bounds, drift, linkage
+from sandbox.contracts import load_contract
+from sandbox.errors import CertificateRefused
+from sandbox.snapshots import Limits, Recipe, build_snapshot
+from sandbox.sources import FolderSource
+from sandbox.text import Scrubber
+
+TEXTS = ["The patient was seen for asthma. Continue albuterol as needed.", "BP 128/76. No fever. Return in two weeks."]
+
+
+class Lazy:
+    """A scrubber that lets every name through."""
+
+    recipe: Mapping[str, Any] = {"version": 0}
+
+    def scrub_batch(
+        self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None]
+    ) -> list[str | None]:
+        return list(texts)
+
+
+@pytest.mark.parametrize(
+    ("failed", "of", "low", "high"),
+    [(0, 270, 0.0, 0.011034), (1, 10, 0.005116, 0.394163), (5, 20, 0.104081, 0.455582), (10, 10, 0.741134, 1.0)],
+)
+def test_the_bounds_are_those_of_clopper_and_pearson(failed: int, of: int, low: float, high: float) -> None:
+    assert binomial_bounds(failed, of) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_canaries_of_every_kind_are_planted_and_found_when_they_stay() -> None:
+    canaries = plant(TEXTS, 90, b"seed")
+    assert {c.kind for c in canaries} == set(SENTENCES)
+    assert canaries == plant(TEXTS, 90, b"seed") != plant(TEXTS, 90, b"other")
+    assert all(c.value in c.planted for c in canaries)
+    assert leaks(canaries, [c.planted for c in canaries], TEXTS) == dict.fromkeys(SENTENCES, 5)
+    assert leaks(canaries, [c.planted.replace(c.value, "[X]") for c in canaries], TEXTS) == {}
+
+
+def test_the_scrubber_lets_hardly_a_canary_through() -> None:
+    canaries = plant(TEXTS, 270, b"another seed")
+    clean = Scrubber(processes=1).scrub_batch([c.planted for c in canaries])
+    assert sum(leaks(canaries, clean, TEXTS).values()) <= 5
+
+
+def recipe(scrubber: Any) -> Recipe:
+    return Recipe(key=b"k" * 32, wrapped_key="w", project="p", limits=Limits(2, 1, 0.5), scrubber=scrubber)
+
+
+def test_a_snapshot_of_a_lazy_scrubber_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    source = FolderSource(write_rows(tmp_path / "rows"))
+    with pytest.raises(CertificateRefused, match="270 of 270 planted identifiers leaked"):
+        build_snapshot(load_contract(contract_text()), source, recipe(Lazy()), out=tmp_path / "out", built_at="t")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_snapshot_carries_its_certificate(tmp_path: Path) -> None:
+    source = FolderSource(write_rows(tmp_path / "rows"))
+    built = build_snapshot(
+        load_contract(contract_text()), source, recipe(Scrubber(processes=1)), out=tmp_path / "out", built_at="t"
+    )
+    certificate = built.statement.predicate["certificate"]
+    text = certificate["text"]["visits.note"]
+    assert text["canaries"] == 270 and text["recall"] > 0.98 and text["leak_upper_bound"] < 0.05
+    assert 0 < text["words_kept"] < 1
+    assert certificate["linkage"]["quasi"] == {"expected": pytest.approx(1 / 12, abs=1e-5), "unique": 0.0}
+    assert certificate["drift"]["persons.zip"] == 0.0
+
+
+def test_an_attacker_links_whom_one_row_fits_and_drift_shows_who_is_missing() -> None:
+    contract = load_contract(contract_text())
+    whole = pl.DataFrame({"person_id": ["a", "b", "c", "d"], "birth_date": [1950, 1950, 1960, 1970], "zip": ["1", "1", "2", "3"]})
+    out = whole.filter(pl.col("person_id") != "d")
+    found = linkage(contract, {"persons": whole}, {"persons": out})
+    assert found["quasi"] == {"expected": 0.5, "unique": 0.25}
+    assert drift({"persons": whole}, {"persons": out}, ["persons.person_id"]) == {"persons.birth_date": 0.25, "persons.zip": 0.25}
