@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -23,6 +24,22 @@ def emit_json(value: Any) -> None:
 def say(sentence: str) -> None:
     """A person reading standard error has seen `sentence`; markup in it is not interpreted."""
     people.print(sentence, markup=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A person reading standard error has seen the rows as a table, or that there are none."""
+    if not rows:
+        people.print(f"{title}: none", markup=False)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=Text(title), title_justify="left")
+    for place, column in enumerate(columns):
+        made.add_column(Text(column), overflow="fold", no_wrap=place == 0)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    people.print(made)
 
 
 def fail(code: str, sentence: str, next_step: str | None = None, *, status: int = REFUSED) -> NoReturn:
