@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
     "deid": ("gateway.commands.deid", "command", "free text without identifiers"),
+    "contract": ("gateway.commands.contract", "command", "propose a dataset contract from data, check one"),
     "risk": ("gateway.commands.risk", "command", "the disclosure risk of a table"),
     "audit": ("gateway.commands.audit", "command", "evidence: export it, and verify it offline"),
     "decide": ("gateway.commands.decide", "command", "what policy answers to a question in a file"),

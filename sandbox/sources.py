@@ -52,10 +52,7 @@ class FolderSource:
         path = next((p for e in ENDINGS if (p := self._folder / f"{table.name}{e}").is_file()), None)
         if path is None:
             raise SourceMismatch(f"The source has no file for table {table.name} ({', '.join(ENDINGS)}).")
-        try:
-            return _texts(path)
-        except (pl.exceptions.PolarsError, ValueError, OSError) as error:
-            raise SourceMismatch(f"The file of table {table.name} cannot be read as {path.suffix[1:]} in UTF-8.") from error
+        return texts_of(path)
 
 
 class PostgresSource:
@@ -146,6 +143,15 @@ def _copy(connection: Connection[Any], schema: str, table: Table, frame: pl.Data
             copy.write(frame.write_csv(include_header=False, quote_style="necessary").encode())
     except PostgresError as error:
         raise SourceMismatch(f"The {frame.height:,} rows of table {table.name} cannot be loaded.") from error
+
+
+def texts_of(path: Path) -> pl.DataFrame:
+    """The rows of a table file, every column as text. Raises SourceMismatch."""
+    try:
+        return _texts(path)
+    except (pl.exceptions.PolarsError, ValueError, OSError) as error:
+        table = path.name.partition(".")[0]
+        raise SourceMismatch(f"The file of table {table} cannot be read as {path.suffix[1:]} in UTF-8.") from error
 
 
 def _texts(path: Path) -> pl.DataFrame:
