@@ -83,7 +83,8 @@ def _forest(model: Any, features: int, groups: int) -> int:
         starts = _ints(model["iteration_indptr"])
         good = len(starts) > 0 and starts[0] == 0 and starts[-1] == len(trees) and bool((starts[1:] >= starts[:-1]).all())
         require(good, FORGED, "The model's rounds do not add up.")
-    for tree in trees:
+    for number, tree in enumerate(trees):
+        require(tree["id"] == number, FORGED, "The trees are not in order.")
         _tree(tree, features)
     return len(trees)
 
@@ -132,6 +133,7 @@ def _categories(tree: Any, count: int) -> None:
     kinds = _ints(tree.get("split_type", [0] * count))
     listed = set(nodes.tolist())
     categorical = {number for number, kind in enumerate(kinds.tolist()) if kind == 1}
+    require(bool(((kinds == 0) | (kinds == 1)).all()), FORGED, "A tree splits in a way that is not known.")
     require(len(kinds) == count and categorical <= listed, FORGED, "A tree's categories are not all there.")
 
 

@@ -318,6 +318,9 @@ def trees(marker: Path) -> Iterator[tuple[str, bytes]]:
     yield boosted("child.json", tree("left_children", 0, 99))
     yield boosted("minus.json", tree("left_children", 0, -7))
     yield boosted("cycle.json", tree("left_children", 1, 1))
+    yield boosted("order.json", lambda learner: learner["gradient_booster"]["model"]["trees"][1].update(id=0))
+    yield boosted("parent.json", tree("parents", 1, 2**30))
+    yield boosted("grandparent.json", tree("parents", 3, 2))
     yield boosted("root.json", tree("right_children", 1, 0))
     yield boosted("feature.json", tree("split_indices", 0, 3))
     yield boosted("float.json", tree("left_children", 0, 1.5))
@@ -345,6 +348,10 @@ def trees(marker: Path) -> Iterator[tuple[str, bytes]]:
         "features": ("max_feature_idx=2", "max_feature_idx=9"),
         "line": ("shrinkage=1", "evil()"),
         "key": ("Tree=1", "Tree=7"),
+        "each": ("num_tree_per_iteration=1", "num_tree_per_iteration=0"),
+        "classes": ("num_class=1", "num_class=9"),
+        "number": ("split_gain=", "split_gain=h"),
+        "part": ("num_cat=0", "nut_cat=0"),
         "objective": ("objective=binary", "objective=../x"),
     }.items():
         assert old in text
