@@ -67,7 +67,7 @@ def test(policies: Path | None, opa: str | None) -> None:
         results = json.loads(done.stdout)
     except ValueError:
         fail("tests_not_run", (done.stderr or done.stdout).strip() or "OPA ran no tests.")
-    failed = [f"{each['package']}.{each['name']}" for each in results if each.get("fail") or each.get("error")]
+    failed = sorted(f"{each['package']}.{each['name']}" for each in results if each.get("fail") or each.get("error"))
     emit_json({"passed": len(results) - len(failed), "failed": failed})
     if failed or done.returncode:
         raise SystemExit(1)
