@@ -51,6 +51,8 @@ JOINED = re.compile(r"(?:[ \t]|-|\. ?|['’])\Z")
 WINDOW = 40
 MONTH_NAMES = frozenset(("jan", "april", "may", "june", "july", "august"))
 FARTHEST = 4  # words from one part of a name to the next
+# Clinical nouns that the language model takes for places where they open a sentence.
+PLAIN = lexicon.SCORE_WORDS | lexicon.MEDICAL_NOUNS | lexicon.STRICT_NOUNS
 DETERMINERS = frozenset(("the", "a", "this", "her", "his", "their", "no", "of", "my"))
 CONJUNCTIONS = ("and", "y", "e", "und", "et")
 
@@ -123,7 +125,7 @@ class Names:
         if word.foreign:
             return len(word.text) > 1
         if word.english:
-            if self._area[i] and word.capital and word.cased and not (word.shouted and len(low) < 4):
+            if self._area[i] and word.capital and word.cased and not (word.shouted and len(low) < 4) and low not in PLAIN:
                 return True
             if not word.capital and name and self._hinted(i, strict=True):
                 return True

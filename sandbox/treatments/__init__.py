@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from sandbox.treatments import bin_, pseudonym, shift_date, year, zip3
+from sandbox.treatments import bin_, noise, pseudonym, round_, shift_date, year, zip3
 from sandbox.treatments.keyed import Keyed
 
 Treatment = Callable[[pl.Series, Mapping[str, Any], Keyed], pl.Series]
@@ -29,6 +29,8 @@ TREATMENTS: dict[str, Treatment | None] = {
     "year": year.treat,
     "zip3": zip3.treat,
     "bin": bin_.treat,
+    "noise": noise.treat,
+    "round": round_.treat,
     "suppress": None,
     "scrub": None,
 }

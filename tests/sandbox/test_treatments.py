@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import date, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -78,9 +79,36 @@ def test_bins_hold_their_values_and_groups_the_listed() -> None:
     assert treat("bin", pl.Series(["S", "W", None, "?"]), groups={"alone": ["S", "W"]}) == ["alone", "alone", None, "other"]
 
 
+def test_numbers_round_half_to_even_and_dates_to_the_start_of_a_period() -> None:
+    assert treat("round", pl.Series([12, 25, 35, None]), to=10) == [10, 20, 40, None]
+    assert treat("round", pl.Series([0.1, 0.37]), to=0.25) == [0.0, 0.25]
+    assert treat("round", pl.Series([date(2024, 5, 17)]), to="quarter") == [date(2024, 4, 1)]
+    with pytest.raises(ValueError, match="above zero"):
+        treat("round", pl.Series([1]), to=0)
+
+
+def test_noise_has_its_scale_and_is_the_same_in_every_build_of_a_project() -> None:
+    persons = pl.Series([f"p{i}" for i in range(4_000)])
+    column = pl.Series([100.0] * 4_000)
+    noisy = treat("noise", column, Keyed(KEY, "c", persons), scale=5)
+    away = [abs(float(value) - 100) for value in noisy]  # type: ignore[arg-type]
+    assert sum(away) / len(away) == pytest.approx(5, rel=0.1)  # the mean distance of a Laplace draw is its scale
+    assert (
+        noisy
+        == treat("noise", column, Keyed(KEY, "c", persons), scale=5)
+        != treat("noise", column, Keyed(OTHER, "c", persons), scale=5)
+    )
+    assert treat("noise", pl.Series([1, None]), Keyed(KEY), scale=1, lowest=99) == [99, None]
+
+
 @pytest.mark.parametrize("name", [name for name, function in TREATMENTS.items() if function])
 def test_an_empty_column_and_one_all_null_come_through(name: str) -> None:
     for values in ([], [None, None]):
         column = pl.Series("c", values, dtype=pl.Date if name in ("year", "shift-date") else pl.String)
         keyed = Keyed(KEY, "k", pl.Series(["p"] * len(values), dtype=pl.String))
         assert treat(name, column, keyed) == values
+
+
+def test_every_treatment_has_its_page() -> None:
+    pages = Path(__file__).parents[2] / "docs" / "reference" / "treatments"
+    assert {page.stem for page in pages.glob("*.md")} - {"README"} == set(TREATMENTS)

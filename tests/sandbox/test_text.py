@@ -1,0 +1,71 @@
+"""The scrubber: what must go of each kind, and what must stay."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from sandbox.text import Scrubber
+
+SCRUBBER = Scrubber(processes=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("MRN: 00482917, plan XHP 123 456 789.", ["0482917", "456", "789"]),
+        ("SSN 123-45-6789; last four 6789 confirmed.", ["123-45"]),
+        ("Card 4539 1488 0343 6467 and IBAN DE89 3704 0044 0532 0130 00.", ["4539", "6467", "3704", "0532"]),
+        ("Driver licence D123-4567-8901, plate M-XY 4821, VIN 1HGCM82633A004352.", ["4567", "4821", "1HGCM"]),
+        ("Pacemaker serial SN-44A9921, MAC AC:DE:48:00:11:22.", ["9921", "AC:DE"]),
+        ("Call (415) 555-0132, +44 20 7946 0958 or 07700 900 123. Fax 415.555.0133.", ["0132", "7946", "900", "0133"]),
+        ("Mail ana.souza@example.org, see https://portal.example.org/p/1 from 192.168.10.22.", ["souza", "portal", "192.168"]),
+        ("On 03/04/2021, 3 March, March 3rd, in May 2020, 12-Feb-19 and the fourth of July.", ["03/", "March", "May", "Feb", "July"]),
+        ("She is 93 years old; her mother died at 97. He turned 101.", ["93", "97", "101"]),
+        ("Lives at 4821 Old Mill Road Apt 7, Springfield, OH 45501.", ["4821", "Mill", "Springfield", "45501"]),
+        ("Wohnt in der Lindenstraße 14, 80331 München; Rua das Flores 120, Lisboa.", ["Linden", "80331", "Flores", "Lisboa"]),
+        ("pt nkechi adeyemi called, husband olumide will drive.", ["nkechi", "adeyemi", "olumide"]),
+        ("JOHN SMITH WAS SEEN WITH HIS DAUGHTER MARIA GARCIA TODAY.", ["JOHN", "SMITH", "MARIA", "GARCIA"]),
+        ("patient=Zoltan Kekesfalvi;dx=asthma", ["Zoltan", "Kekes"]),
+        ("Nurse: How are you?\nTadeusz: Better.\nNurse: Good.", ["Tadeusz"]),
+        ("Dear Dr. Young,\nI saw Mr. Long and Mrs. Case.\nRegards,\nGrace Stone, MD", ["Young", "Long", "Case", "Stone"]),
+        ("Seen with Wilson Barrett, M.D., and Ms. Graves.", ["Wilson", "Barrett", "Graves"]),
+    ],
+)  # fmt: skip
+def test_identifiers_go(text: str, gone: list[str]) -> None:
+    clean = SCRUBBER.scrub_batch([text])[0] or ""
+    assert [part for part in gone if part in clean] == [], clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hodgkin lymphoma, Bell palsy, Crohn's disease, Graves disease, Babinski sign, Murphy sign and a Foley catheter.",
+        "Virchow-Robin spaces, the circle of Willis, a Baker cyst, a Colles fracture and Barrett esophagus.",
+        "BP 128/76, HR 88, temp 37.2, SpO2 97% on room air. WBC 11.4, platelets 250000, HbA1c 8.1%, creatinine 1.4 mg/dL.",
+        "Metformin 500 mg twice daily, Lipitor 20 mg, 10-15 mg as needed, Xyzal 5 mg, 1/2 tablet at night for 10 days.",
+        "Pain 3/10, strength 5/5, day 3/5 of Ceftriaxone, Grade 3/6 murmur, ICD-10 code J18.9, T12-L1, C5/C6.",
+        "In May she may march on; he will call about the bill. Follow-up in two weeks, three months or a year.",
+        "A 67-year-old woman aged 67 with three children was seen on Monday morning.",
+        "pt c/o sob x3d, no cp. hx htn, afib on eliquis. will start lasix 40 iv bid and recheck bmp in am.",
+        "HEENT: PERRLA, EOMI. Lungs: CTAB. Abd: Soft, NT/ND. Neuro: CN II-XII intact. Mallampati II. Glasgow Coma Scale 15.",
+        "The patient has hyperlipidaemia, orthopnoea and oedema; haemoglobin was normal. Echocardiogram showed hypokinesis.",
+    ],
+)
+def test_clinical_words_stay(text: str) -> None:
+    assert SCRUBBER.scrub_batch([text]) == [text]
+
+
+def test_equal_texts_are_scrubbed_alike_in_any_company_and_any_number_of_processes() -> None:
+    texts = [f"Seen: Zebulon Quackenbush {i}, SSN 123-45-67{i:02d}." for i in range(40)] * 5
+    alone = SCRUBBER.scrub_batch(texts[:40])
+    assert SCRUBBER.scrub_batch(texts[::-1]) == (alone * 5)[::-1]
+    assert [SCRUBBER.scrub_batch([text])[0] for text in texts[:5]] == alone[:5]
+
+
+def test_spans_are_in_order_and_do_not_overlap() -> None:
+    text = "Dr. Anna-Maria van den Berg, 12 Oak Street, Dayton, OH 45402, (937) 555-0101, anna@example.org, MRN 8837261."
+    found = SCRUBBER.find(text)
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    assert {"NAME", "GEO", "PHONE", "EMAIL", "ID"} <= SCRUBBER.labels(text)
