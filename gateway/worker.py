@@ -19,9 +19,10 @@ from gateway.composition import Services, clear_staging, compose, jobs_url
 from gateway.embedded.home import write_private
 from gateway.jobs import BUILD_SNAPSHOT, CHECK_MODEL, QUEUE, SCHEMA
 from gateway.settings import Settings
+from promotion import monitoring
 
 POLL_SECONDS = 0.2
-RECONCILE_SECONDS = 5.0
+RECONCILE_SECONDS, ROUNDS_BETWEEN_WATCHES = 5.0, 6
 log = logging.getLogger("sallyport.worker")
 _services: Services | None = None
 
@@ -80,10 +81,18 @@ def configuration(given: Services) -> DBOSConfig:
 
 
 def reconcile_until(stop: threading.Event, given: Services) -> None:
-    """Leases that ended or were orphaned are taken back every few seconds; a part that is down is tried again."""
+    """Leases that ended or were orphaned are taken back every few seconds, and models in production are looked at now and then.
+
+    A part that is down is tried again.
+    """
+    rounds = 0
     while not stop.wait(RECONCILE_SECONDS):
+        rounds += 1
         try:
             given.access.reconcile()
+            if rounds % ROUNDS_BETWEEN_WATCHES == 0:
+                with given.pool.connection() as connection:
+                    monitoring.watch(connection, given.clock())
         except Exception as error:
             log.warning("reconciling failed: %s", type(error).__name__)
 

@@ -139,7 +139,7 @@ def _json_model(data: Data) -> tuple[str, Callable[[Data], None], tuple[str, ...
     if not any(word in (data if isinstance(data, bytes) else data[:]) for word in (b'"learner"', b'"features_info"')):
         return None
     value = parse_json(data, xgboost_format.LARGEST_BYTES)
-    if isinstance(value, dict) and "learner" in value:
+    if isinstance(value, dict) and isinstance(value.get("learner"), dict):
         return "xgboost", lambda _: xgboost_format.require_model(value), xgboost_format.ENDINGS
     if catboost_json.is_model(value):
         return "catboost", lambda _: catboost_json.require_model(value), catboost_format.ENDINGS

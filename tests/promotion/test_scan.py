@@ -142,6 +142,7 @@ COMPANIONS = {
     ".gitignore": b"*.tmp\n",
     "metrics.json": b'{"roc_auc": 0.81, "digest": "%b"}' % (b"0123456789abcdef" * 4),
     "registered_model_meta": b"model_name: readmission\nmodel_version: '1'\n",
+    "params.json": b'{"learner": "boosting", "features_info": "see the contract"}',
     "example.csv": b"a,b\n1,2\n",
 }
 
