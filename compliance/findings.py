@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 LEASE_GRACE = timedelta(minutes=5)  # the reconciler ends overdue leases every few seconds; after this it did not
@@ -41,7 +41,7 @@ class Watch:
         """What the entry begins is open, what it ends is not."""
         event = entry["type"]
         if event in ENDS:
-            recorded = datetime.fromisoformat(entry["recorded_at"])
+            recorded = _moment(entry["recorded_at"])
             self._open[event, _thing(entry, event)] = (entry["seq"], recorded, entry["detail"])
         for begun, ends in ENDS.items():
             if event in ends:
@@ -66,13 +66,26 @@ class Watch:
 
 def _overdue(event: str, thing: str, seq: int, age: timedelta, detail: Mapping[str, Any]) -> Finding | None:
     match event:
-        case "lease:opened" if age > timedelta(seconds=int(detail.get("ttl_seconds") or 0)) + LEASE_GRACE:
+        case "lease:opened" if age > _life(detail) + LEASE_GRACE:
             return Finding("lease_not_ended", "high", f"The lease {thing} is past its end, and nothing says that it ended.", seq)
         case "access-request:created" if age > REQUEST_AGE:
             return Finding("request_ageing", "low", f"The request {thing} waits for an answer since {age.days} days.", seq)
         case "alert:raised" if age > ALERT_AGE:
             return Finding("alert_unread", "medium", f"The alert {thing} stands since {age.days} days.", seq)
     return None
+
+
+def _moment(text: str) -> datetime:
+    """The time; the first there is for digits that are none, as somebody who changes entries may write them."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _life(detail: Mapping[str, Any]) -> timedelta:
+    seconds = detail.get("ttl_seconds")
+    return timedelta(seconds=seconds) if type(seconds) is int and 0 <= seconds < 10**9 else timedelta(0)
 
 
 def _thing(entry: Mapping[str, Any], begun: str) -> str:

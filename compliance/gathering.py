@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ class Gathered:
     events: dict[str, int] = field(default_factory=dict)
     last_hash: str = ""
     rows: dict[str, int] = field(default_factory=dict)
-    named: set[str] = field(default_factory=set)
+    wanted: Collection[Any] = ()  # the attestations there are, by digest and by what they are about
+    named: set[str] = field(default_factory=set)  # those of them that entries refer to
 
     def add(self, seq: int, entry: Mapping[str, Any], since: str, until: str) -> None:
         """The entry is counted: its source's numbers, its time, its type, and what it refers to."""
@@ -52,9 +53,9 @@ class Gathered:
         self.recorded = {"first": self.recorded["first"] if self.recorded else moment, "last": moment}
         self.outside += not since <= moment < until
         self.events[entry["type"]] = self.events.get(entry["type"], 0) + 1
-        self.named.update((entry["object"]["id"], *entry["refs"].values()))
-        if "envelope" in entry["detail"]:
-            self.named.add(entry["detail"]["envelope"])
+        for name in (entry["object"]["id"], entry["detail"].get("envelope"), *entry["refs"].values()):
+            if isinstance(name, str) and name in self.wanted:
+                self.named.add(name)
 
 
 def gather(
@@ -62,7 +63,8 @@ def gather(
     attestations: Iterable[Attestation], matrix: ControlMatrix, watch: Watch, progress: Callable[[str, int, int], None],
 ) -> Gathered:  # fmt: skip
     """`folder` holds the entries, those next to them, the reports, the control matrix and the attestations referred to."""
-    gathered = Gathered()
+    signed = {digest(data := canonical_json(one.envelope)): (one.of, data) for one in attestations}
+    gathered = Gathered(wanted=frozenset(signed) | {of for of, _ in signed.values()})
     with (folder / verify.ENTRIES).open("xb") as lines, ReportFiles(folder / "reports") as reports:
         for seq, raw in read(connection, after=extent.first - 1, until=extent.last):
             lines.write(raw + b"\n")
@@ -79,7 +81,7 @@ def gather(
         for _, raw in read(connection, after=beside - 1, until=beside) if beside else ():
             (folder / name).write_bytes(raw)
     gathered.last_hash = _stored_hash(connection, extent.proof_end)
-    _write_attestations(folder / "attestations", attestations, gathered.named)
+    _write_attestations(folder / "attestations", signed, gathered.named)
     return gathered
 
 
@@ -99,9 +101,16 @@ def readable(raw: bytes) -> dict[str, Any] | None:
     """The entry in `raw`, or None for bytes that nobody wrote as an entry; the verifier will name them."""
     try:
         entry = json.loads(raw)
-        texts = (entry["recorded_at"], entry["type"], entry["source"], entry["actor"]["id"], entry["object"]["id"])
-        plain = all(isinstance(text, str) for text in texts) and isinstance(entry["source_seq"], int)
-        return entry if plain and all(isinstance(entry[part], dict) for part in ("refs", "detail")) else None
+        texts = [entry[name] for name in ("type", "outcome", "source", "recorded_at", "occurred_at")]
+        texts += [entry["actor"]["id"], entry["object"]["type"], entry["object"]["id"]]
+        whole = (
+            all(isinstance(text, str) for text in texts) and verify.MOMENT.fullmatch(entry["recorded_at"])
+            and all(type(entry[name]) is int for name in ("seq", "source_seq"))
+            and all(isinstance(entry[name], dict) for name in ("refs", "detail"))
+            and all(isinstance(names, list) for names in (entry["reasons"], entry["actor"]["roles"]))
+            and (entry["project"] is None or isinstance(entry["project"], str))
+        )  # fmt: skip
+        return entry if whole else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -111,10 +120,8 @@ def _stored_hash(connection: Connection[Any], seq: int) -> str:
     return f"sha256:{bytes(row[0]).hex()}" if row else ""
 
 
-def _write_attestations(folder: Path, attestations: Iterable[Attestation], named: set[str]) -> None:
-    for attestation in attestations:
-        data = canonical_json(attestation.envelope)
-        name = digest(data)
-        if attestation.of in named or name in named:
+def _write_attestations(folder: Path, signed: Mapping[str, tuple[str, bytes]], named: set[str]) -> None:
+    for name, (of, data) in signed.items():
+        if of in named or name in named:
             folder.mkdir(exist_ok=True)
             (folder / f"{name.removeprefix('sha256:')}.dsse.json").write_bytes(data)

@@ -302,3 +302,23 @@ def test_what_is_printed_cannot_mislead(bundle: Path) -> None:
     (bundle / "a\u202egpj.exe\n\x1b[31m").write_text("x")
     sentence = verify_bundle(bundle).problems[0].sentence
     assert sentence.isprintable() and "\\u202e" in sentence
+
+
+@pytest.mark.parametrize("path", ["type", "outcome", "source", "source_seq", "seq", "recorded_at", "occurred_at", "prev", "id", "project",
+                                  "reasons", "refs", "detail", "actor", "actor.id", "actor.roles", "actor.kind", "object", "object.id"])  # fmt: skip
+def test_whatever_somebody_writes_into_an_entry_the_evidence_can_be_exported_and_names_it(
+    app: Any, superuser: Any, tmp_path: Path, path: str
+) -> None:
+    fill(app, 6, type="lease:opened", detail={"ttl_seconds": 60, "envelope": "sha256:1"})
+    for number, value in enumerate(
+        (None, [], {}, 5, "x", [[1]], "2026-99-99T99:99:99.999999Z", {"ttl_seconds": "x", "envelope": []})
+    ):
+        (raw,) = superuser.execute("SELECT canonical FROM ledger.entries WHERE seq = 3").fetchone()
+        entry = json.loads(bytes(raw))
+        parent, _, name = path.rpartition(".")
+        (entry[parent] if parent else entry)[name] = value
+        superuser.execute("UPDATE ledger.entries SET canonical = %s WHERE seq = 3", (json.dumps(entry).encode(),))
+        made = export(app, tmp_path / f"b{number}")
+        app.rollback()
+        assert any(sentence.startswith("entry 3 (") and "was changed" in sentence for sentence in made.problems), made.problems
+        superuser.execute("UPDATE ledger.entries SET canonical = %s WHERE seq = 3", (raw,))
