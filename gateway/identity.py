@@ -25,6 +25,12 @@ class NotAuthenticated(GatewayError):
     code: ClassVar[str] = "not_authenticated"
 
 
+class IssuerUnavailable(GatewayError):
+    """The issuer of tokens does not answer, so no token can be trusted."""
+
+    code: ClassVar[str] = "issuer_unavailable"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Someone or something that asks, as the issuer described it at login."""
@@ -53,7 +59,7 @@ class Subject:
 
 
 class TokenVerifier:
-    """Turns bearer tokens of one issuer and audience into subjects; anything doubtful raises NotAuthenticated."""
+    """Turns bearer tokens of one issuer and audience into subjects; doubt raises NotAuthenticated or IssuerUnavailable."""
 
     def __init__(
         self,
@@ -105,7 +111,12 @@ class TokenVerifier:
     def _refresh(self) -> None:
         from joserfc.jwk import KeySet
 
-        self._keys = KeySet.import_key_set(self._fetch_keys())  # type: ignore[arg-type]
+        try:
+            found = self._fetch_keys()
+        except Exception as error:
+            # Whatever keeps the keys away, nobody can be known by them.
+            raise IssuerUnavailable("The issuer of tokens does not answer, so nobody is let in.") from error
+        self._keys = KeySet.import_key_set(found)  # type: ignore[arg-type]
         self._keys_until = self._clock() + KEYS_LIVE_SECONDS
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from psycopg import OperationalError
 from starlette.exceptions import HTTPException
 
 from gateway.logs import place
@@ -28,6 +29,8 @@ STATUS: dict[str, int] = {
     "invalid_request": 422,
     "too_large": 413,
     "database_unavailable": 503,
+    "issuer_unavailable": 503,
+    "lease_failed": 503,
     "vault_unavailable": 503,
     "mlflow_unavailable": 503,
 }
@@ -67,6 +70,7 @@ def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
     app.add_exception_handler(Denied, lambda _, error: denied(error))
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(Exception, _unexpected)
     for base in base_errors:
         app.add_exception_handler(base, _ours)
@@ -119,6 +123,13 @@ def unexpected(error: Exception) -> JSONResponse:
     """The problem for an error nobody foresaw; its message may hold data, so only its type and place are logged."""
     log.error("unexpected %s", place(error))
     return problem(500, "unexpected", "The gateway could not do this; nothing was done.")
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    log.error("the database failed (%s) during %s", type(error).__name__, request.url.path)
+    return problem(503, "database_unavailable", "The database does not answer.", detail=(
+        "The database does not answer, so nothing was done; `sallyport status` says what is down."
+    ))  # fmt: skip
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -143,7 +143,7 @@ class Vault:
         """Every lease of the database role lives `seconds` from now if its longest life allows; the least they got, 0 if none."""
         path = f"/v1/sys/leases/lookup/database/creds/{role}"
         try:
-            found = _body(self.call(lambda c: c.adapter.list(path)))["data"]["keys"]
+            found = list(_data(self.call(lambda c: c.adapter.list(path))).get("keys", ()))
         except VaultError as error:
             if isinstance(error.__cause__, InvalidPath):
                 return 0
@@ -157,7 +157,7 @@ class Vault:
     def entity(self, name: str) -> dict[str, Any] | None:
         """What the embedded issuer says of `name` now: its metadata, or None when it does not exist or is disabled."""
         try:
-            found = _body(self.call(lambda c: c.adapter.get(f"/v1/identity/entity/name/{quote(name, safe='')}")))["data"]
+            found = _data(self.call(lambda c: c.adapter.get(f"/v1/identity/entity/name/{quote(name, safe='')}")))
         except VaultError as error:
             if isinstance(error.__cause__, InvalidPath):
                 return None
@@ -222,4 +222,16 @@ def translated(call: Callable[[], Any]) -> Any:
 
 
 def _body(answer: Any) -> dict[str, Any]:
-    return dict(answer if isinstance(answer, Mapping) else answer.json())
+    """The JSON object that Vault answered with. Raises VaultUnavailable when it is none."""
+    try:
+        return dict(answer if isinstance(answer, Mapping) else answer.json())
+    except (ValueError, TypeError, AttributeError) as error:
+        raise VaultUnavailable("Vault answered with something that cannot be read.") from error
+
+
+def _data(answer: Any) -> dict[str, Any]:
+    """The `data` of Vault's answer. Raises VaultUnavailable when there is none."""
+    data = _body(answer).get("data")
+    if not isinstance(data, Mapping):
+        raise VaultUnavailable("Vault answered with something that cannot be read.")
+    return dict(data)

@@ -184,8 +184,8 @@ def end(zone: Zone, lease: str, *, by: Actor, why: str, refs: Mapping[str, str] 
     try:
         take_back(zone, lease)
     except (VaultError, VaultUnavailable):
-        with suppress(PostgresError):
-            _take_views(zone, lease)
+        with zone.pool.connection() as connection:
+            record(connection, "lease:ending", by, row, "failed", zone.clock(), {"why": why}, refs)
         raise
     now = zone.clock()
     with zone.pool.connection() as connection:
@@ -216,10 +216,15 @@ def renew(zone: Zone, row: Row, decision: Decision, *, by: Actor, latest: dateti
 
 
 def take_back(zone: Zone, lease: str) -> None:
-    """Nothing of the lease is left in Vault and in PostgreSQL: identities first, so that no session is left to use the views."""
-    zone.vault.revoke_leases_of_role(f"lease-{lease}")
-    zone.vault.delete_database_role(f"lease-{lease}")
-    _take_views(zone, lease)
+    """Nothing of the lease is left in Vault and in PostgreSQL: identities first, so that no session is left to use the views.
+
+    Raises one of FAILURES; what can be taken back is, all the same.
+    """
+    try:
+        zone.vault.revoke_leases_of_role(f"lease-{lease}")
+        zone.vault.delete_database_role(f"lease-{lease}")
+    finally:  # without Vault, an identity is left that sees nothing
+        _take_views(zone, lease)
 
 
 def record(

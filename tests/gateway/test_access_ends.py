@@ -279,8 +279,8 @@ def deployed(services: Services) -> Iterator[str]:
     envelope = sign_statement(Statement(subjects, "https://example.org/deployment", {}), services.signer)
     with services.pool.connection() as connection:
         connection.execute(
-            "INSERT INTO promotion.requests SELECT %s, 'readmission', 'scorer', (SELECT count(*) + 1 FROM promotion.requests), %s, 'low', 'dana', NULL, %s, %s,"
-            " 'deployed', now(), now()", (promotion, digest, text, contract.digest),
+            "INSERT INTO promotion.requests SELECT %s, 'readmission', 'scorer', (SELECT count(*) + 1 FROM promotion.requests),"
+            " %s, 'low', 'dana', NULL, %s, %s, 'deployed', now(), now()", (promotion, digest, text, contract.digest),
         )  # fmt: skip
         connection.execute(
             "INSERT INTO promotion.deployments (project, name, request, digest, deployed_by, deployed_at, decision_id, envelope)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -97,9 +98,11 @@ def test_an_unsigned_token_is_no_proof() -> None:
 
 
 def test_the_public_key_used_as_a_shared_secret_is_no_proof() -> None:
-    secret = OctKey.import_key(KEY.as_pem(private=False), {"kid": "one"})
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "kid": "one"}, claims())]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    mac = hmac.new(KEY.as_pem(private=False), signed, "sha256").digest()
     with pytest.raises(NotAuthenticated):
-        verifier().subject(token(secret, "HS256"))
+        verifier().subject(f"{signed.decode()}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.b", "é.é.é", "eyJhbGciOiJSUzI1NiJ9.e30.AA"])
