@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 
 from gateway.identity import NotAuthenticated, Subject, TokenVerifier, subject_from_claims
 
