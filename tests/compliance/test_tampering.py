@@ -304,15 +304,19 @@ def test_what_is_printed_cannot_mislead(bundle: Path) -> None:
     assert sentence.isprintable() and "\\u202e" in sentence
 
 
-@pytest.mark.parametrize("path", ["type", "outcome", "source", "source_seq", "seq", "recorded_at", "occurred_at", "prev", "id", "project",
-                                  "reasons", "refs", "detail", "actor", "actor.id", "actor.roles", "actor.kind", "object", "object.id"])  # fmt: skip
+ANYTHING = (None, [], {}, 5, "x", [[1]], "2026-99-99T99:99:99.999999Z", {"ttl_seconds": "x", "envelope": []})
+PARTS = (
+    "type", "outcome", "source", "source_seq", "seq", "recorded_at", "occurred_at", "prev", "id", "project", "reasons", "refs",
+    "detail", "actor", "actor.id", "actor.roles", "actor.kind", "object", "object.id",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PARTS)
 def test_whatever_somebody_writes_into_an_entry_the_evidence_can_be_exported_and_names_it(
     app: Any, superuser: Any, tmp_path: Path, path: str
 ) -> None:
     fill(app, 6, type="lease:opened", detail={"ttl_seconds": 60, "envelope": "sha256:1"})
-    for number, value in enumerate(
-        (None, [], {}, 5, "x", [[1]], "2026-99-99T99:99:99.999999Z", {"ttl_seconds": "x", "envelope": []})
-    ):
+    for number, value in enumerate(ANYTHING):
         (raw,) = superuser.execute("SELECT canonical FROM ledger.entries WHERE seq = 3").fetchone()
         entry = json.loads(bytes(raw))
         parent, _, name = path.rpartition(".")
