@@ -17,7 +17,7 @@ LOOSE = re.compile(
     r"|bpm|steps)\b)"
 )
 STATE_BETWEEN = re.compile(r"[ \t]*\n?[ \t]*,[ \t]*[A-Za-z]{2,4}\Z|[ \t]+\([A-Za-z]{2,12}\)\Z")
-BEFORE, AFTER = re.compile(r"[\s,.;]+\Z"), re.compile(r"[\s,.;]{0,6}")
+BEFORE, AFTER = re.compile(r"[\s,.;)]+\Z"), re.compile(r"[\s,.;(]{0,6}")
 
 
 def around(text: str, words: Sequence[Token], found: Sequence[Span]) -> list[Span]:
@@ -76,6 +76,8 @@ def _belongs(text: str, word: Token, *, same: bool) -> bool:
         return False
     if word.cased and not word.capital:
         return False
+    if word.shouted and text[word.end : word.end + 1] in ("\n", ""):
+        return True  # a town alone on its line
     if low in lexicon.STREET_WORDS and not same:
         return False
     return (
