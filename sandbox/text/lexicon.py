@@ -88,6 +88,19 @@ def eponyms() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(lines[0]), frozenset(lines[1])
 
 
+@cache
+def any_eponyms() -> frozenset[str]:
+    """All eponyms."""
+    seldom, often = eponyms()
+    return seldom | often
+
+
+@cache
+def persons_given() -> frozenset[str]:
+    """Given names that are not first of all eponyms."""
+    return given_names() - eponyms()[0]
+
+
 @lru_cache(maxsize=50_000)
 def is_english(word: str) -> bool:
     """`word` (lower case) is no name by itself: English of either spelling, derived from it, or built like a clinical term."""

@@ -53,6 +53,7 @@ MONTH_NAMES = frozenset(("jan", "april", "may", "june", "july", "august"))
 FARTHEST = 4  # words from one part of a name to the next
 # Clinical nouns that the language model takes for places where they open a sentence.
 PLAIN = lexicon.SCORE_WORDS | lexicon.MEDICAL_NOUNS | lexicon.STRICT_NOUNS
+SMALL = lexicon.PARTICLES | lexicon.PLACE_PARTICLES
 DETERMINERS = frozenset(("the", "a", "this", "her", "his", "their", "no", "of", "my"))
 CONJUNCTIONS = ("and", "y", "e", "und", "et")
 
@@ -98,24 +99,24 @@ class Names:
 
     def _is_finding(self, i: int) -> bool:
         """The word names a disease, a sign, a device or a drug here: an eponym in use, or a dose behind it."""
-        word, (seldom, often) = self._words[i], lexicon.eponyms()
+        word, (seldom, _), eponyms = self._words[i], lexicon.eponyms(), lexicon.any_eponyms()
         low, after = word.folded, [w.folded for w in self._words[i + 1 : i + 3]]
-        named = i > 0 and self._words[i - 1].folded in lexicon.given_names() - seldom and self._between(i - 1) == " "
+        named = i > 0 and self._words[i - 1].folded in lexicon.persons_given() and self._between(i - 1) == " "
         if named:
             return False
         possessive = word.text.lower().endswith(("'s", "’s"))
         if DOSE.match(self._text, word.end) and low not in lexicon.given_names():
             return True
-        known = low in seldom | often
+        known = low in eponyms
         plain = known or not (possessive or low in lexicon.given_names())
         if plain and after and after[0] in lexicon.STRICT_NOUNS and self._between(i) in (" ", "-"):
             return True
         if i > 1 and self._before(i) == "of" and self._words[i - 2].folded in lexicon.PARTS_OF:
             return True
         if not known:
-            return self._between(i) == "-" and bool(after) and after[0] in seldom | often and self._is_finding(i + 1)
+            return self._between(i) == "-" and bool(after) and after[0] in eponyms and self._is_finding(i + 1)
         medical = any(w in lexicon.MEDICAL_NOUNS or lexicon.MEDICAL_ENDING.fullmatch(w) for w in after)
-        joined = bool(after) and after[0] in seldom | often and self._between(i) in ("-", " ") and self._is_finding(i + 1)
+        joined = bool(after) and after[0] in eponyms and self._between(i) in ("-", " ") and self._is_finding(i + 1)
         return medical or joined or low in seldom
 
     def _alone(self, i: int) -> bool:
@@ -154,7 +155,7 @@ class Names:
             if first < 0 or second >= len(self._words) or self._between(first) != " ":
                 continue
             one, two = self._words[first], self._words[second]
-            plain = {one.folded, two.folded} & (lexicon.FUNCTION_WORDS | lexicon.certain())
+            plain = any(w in lexicon.FUNCTION_WORDS or w in lexicon.certain() for w in (one.folded, two.folded))
             if (
                 one.folded in lexicon.given_names()
                 and two.folded in lexicon.surnames()
@@ -230,8 +231,7 @@ class Names:
                     self._taken[k] = self._words[k].folded not in CONJUNCTIONS
                 self._taken[j] = True
                 return
-            small = lexicon.PARTICLES | lexicon.PLACE_PARTICLES
-            if word.folded not in small and word.folded not in CONJUNCTIONS and len(word.text) > 1:
+            if word.folded not in SMALL and word.folded not in CONJUNCTIONS and len(word.text) > 1:
                 return
             j += step
 
