@@ -236,7 +236,7 @@ class _Tail:
 
 def _passed(content: bytes) -> IO[bytes]:
     """A nameless file with this content, read from its start."""
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(content)
     file.flush()
     file.seek(0)

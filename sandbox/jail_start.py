@@ -1,4 +1,4 @@
-"""Inside the jail, before the command: the limit on processes; with a socket, 127.0.0.1:8080 is the gateway. Standard library only.
+"""Inside the jail, before the command: the limit on processes; 127.0.0.1:8080 is the gateway's socket. Standard library only.
 
 usage: start.py PROCESSES [--forward] -- COMMAND [ARGUMENT...]
 """
