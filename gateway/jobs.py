@@ -6,7 +6,7 @@ from typing import Any
 
 QUEUE = "sallyport"
 SCHEMA = "dbos"
-BUILD_SNAPSHOT, CHECK_MODEL = "build_snapshot", "check_model"
+BUILD_SNAPSHOT, CHECK_MODEL, CHECK_EGRESS = "build_snapshot", "check_model", "check_egress"
 
 
 class Jobs:
@@ -23,6 +23,10 @@ class Jobs:
     def check_model(self, promotion: str) -> None:
         """A worker runs the promotion's checks, now or as soon as one runs."""
         self._enqueue(CHECK_MODEL, promotion)
+
+    def check_egress(self, request: str, round_: int) -> None:
+        """A worker looks at the files of an egress request, once for each of its rounds."""
+        self._enqueue(CHECK_EGRESS, f"{request}.{round_}")
 
     def _enqueue(self, workflow: str, argument: str) -> None:
         if self._client is None:

@@ -15,9 +15,10 @@ from dbos import DBOS, DBOSConfig
 
 from gateway import building, checking
 from gateway.access.statements import Follower, follow_until
+from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, compose, jobs_url
 from gateway.embedded.home import write_private
-from gateway.jobs import BUILD_SNAPSHOT, CHECK_MODEL, QUEUE, SCHEMA
+from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, QUEUE, SCHEMA
 from gateway.settings import Settings
 from promotion import monitoring
 
@@ -42,6 +43,17 @@ def build_snapshot(snapshot: str) -> str:
 @DBOS.step(name="build")
 def _build(snapshot: str) -> str:
     return building.build(services(), snapshot)
+
+
+@DBOS.workflow(name=CHECK_EGRESS)
+def check_egress(request: str) -> str:
+    """The files that ask to leave were looked at, and the request is in review or returned."""
+    return _look(request.partition(".")[0])
+
+
+@DBOS.step(name="look")
+def _look(request: str) -> str:
+    return airlock.check(services(), request)
 
 
 @DBOS.workflow(name=CHECK_MODEL)

@@ -18,6 +18,7 @@ LOGINS = {"sallyport_app": "", "mlflow": "", "live_loader": "", "gateway_live": 
 SCHEMAS = (
     ("compliance", "schema.sql"), ("sandbox", "schema.sql"), ("promotion", "schema.sql"),
     ("gateway.catalog", "schema.sql"), ("gateway.access", "schema.sql"), ("gateway.web", "schema.sql"),
+    ("gateway.airlock", "schema.sql"),
 )  # fmt: skip
 
 

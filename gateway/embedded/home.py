@@ -25,6 +25,7 @@ FOLDERS = (
     "models",
     "exports",
     "staging",
+    "airlock",
     "logs",
     "run",
 )

@@ -27,6 +27,8 @@ PEOPLE = {
     "vera": "model-validator",
     "carl": "compliance-officer",
     "olga": "operator",
+    "odile": "output-checker",
+    "otto": "output-checker",
     "omar": "on-call",
 }
 SERVICES = ("scoring",)

@@ -1,0 +1,173 @@
+"""What the airlock finds in single files: kinds, hidden parts, metadata, and tables that tell of single people."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+
+import pytest
+
+from sandbox.airlock.disclosure import Rules
+from sandbox.airlock.look import Report
+
+CONTENT = '<?xml version="1.0"?><w xmlns:r="r">{}</w>'
+
+
+def codes(name: str, content: bytes | str, declared: dict | None = None) -> set[str]:
+    return {finding.code for finding in report(name, content, declared).findings if finding.weight == "stop"}
+
+
+def report(name: str, content: bytes | str, declared: dict | None = None) -> Report:
+    made = Report({name: declared or {}}, Rules())
+    made.file(name, content.encode() if isinstance(content, str) else content)
+    return made
+
+
+def xlsx(sheet: str = "", workbook: str = '<sheets><sheet name="a"/></sheets>', **parts: bytes | str) -> bytes:
+    out = io.BytesIO()
+    cells = '<sheetData><row><c r="A1" t="inlineStr"><is><t>n</t></is></c></row><row><c r="A2"><v>50</v></c></row></sheetData>'
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("xl/workbook.xml", CONTENT.format(workbook))
+        archive.writestr("xl/worksheets/sheet1.xml", CONTENT.format(cells + sheet))
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+    return out.getvalue()
+
+
+def ods(body: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("content.xml", f'<o xmlns:table="t" xmlns:text="x" xmlns:style="s" xmlns:office="f">{body}</o>')
+    return out.getvalue()
+
+
+def png(*more: tuple[bytes, bytes], after: bytes = b"") -> bytes:
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), *more, (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body + after
+
+
+def jpeg(*segments: tuple[int, bytes], after: bytes = b"") -> bytes:
+    made = b"".join(b"\xff" + bytes([m]) + struct.pack(">H", len(d) + 2) + d for m, d in ((0xE0, b"JFIF\0"), *segments))
+    return b"\xff\xd8" + made + b"\xff\xda\x00\x02\x01\xff\xd9" + after
+
+
+GOOD = {
+    "a table of large groups": ("t.csv", "sex,n\nF,120\nM,100"),
+    "a share of large groups": ("t.csv", "sex,n,rate\nF,120,0.5\nM,100,0.5"),
+    "a text": ("notes.md", "The model reaches an AUC of 0.81."),
+    "a picture": ("a.png", png()),
+    "a picture drawn by matplotlib": ("a.png", png((b"tEXt", b"Software\0Matplotlib version3.10, https://matplotlib.org/"))),
+    "a photograph without camera data": ("a.jpg", jpeg()),
+    "a spreadsheet": ("a.xlsx", xlsx()),
+    "an open spreadsheet": ("a.ods", ods('<table:table><table:table-row><table:table-cell><text:p>n</text:p></table:table-cell>'
+                                         '</table:table-row><table:table-row><table:table-cell><text:p>40</text:p></table:table-cell>'
+                                         "</table:table-row></table:table>")),
+    "a notebook without outputs": ("a.ipynb", json.dumps({"cells": [{"cell_type": "code", "source": "1 + 1", "outputs": []}]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+def test_a_harmless_file_is_not_stopped(name: str) -> None:
+    assert codes(*GOOD[name]) == set()
+
+
+BAD = {
+    "a pickle": ("model.pkl", b"\x80\x04", "kind_not_allowed"),
+    "a model": ("model.onnx", b"x", "kind_not_allowed"),
+    "rows as parquet": ("rows.parquet", b"PAR1", "kind_not_allowed"),
+    "a program called text": ("a.txt", b"\x7fELF\x00\x00", "kind_not_allowed"),
+    "a zip called picture": ("a.png", b"PK\x03\x04", "kind_not_allowed"),
+    "rows of single people": ("rows.csv", "age,sex,los\n61,F,3\n62,M,4", "table_undeclared"),
+    "a list of names": ("names.csv", "name,city\nAda,Rome\nBob,Bonn", "table_undeclared"),
+    "a small group": ("t.csv", "sex,n\nF,120\nM,9", "below_threshold"),
+    "a small group in another column": ("t.csv", "ward,n,n_died\nA,120,4", "below_threshold"),
+    "a small group in JSON": ("t.json", json.dumps([{"sex": "F", "n": 3}]), "below_threshold"),
+    "a small share": ("t.csv", "ward,n,rate\nA,120,0.025", "small_numerator"),
+    "a share of nearly all": ("t.csv", "ward,n,pct\nA,120,98.0", "small_numerator"),
+    "a largest value": ("t.csv", "ward,n,max_age\nA,120,97", "extreme_value"),
+    "a middle value": ("t.csv", "ward,n,cost_median\nA,120,97", "extreme_value"),
+    "a sum without evidence": ("t.csv", "ward,n,sum_cost\nA,120,9000", "contributions_missing"),
+    "a mean without evidence": ("t.csv", "ward,n,mean cost\nA,120,75", "contributions_missing"),
+    "a hidden sheet": ("a.xlsx", xlsx(workbook='<sheets><sheet name="a" state="veryHidden"/></sheets>'), "hidden_sheet"),
+    "hidden rows": ("a.xlsx", xlsx('<row hidden="1"/>'), "hidden_cells"),
+    "hidden columns": ("a.xlsx", xlsx('<col hidden="true"/>'), "hidden_cells"),
+    "a formula": ("a.xlsx", xlsx("<c><f>SUM(Hidden!A1)</f></c>"), "formula"),
+    "comments": ("a.xlsx", xlsx(xl__comments1_dot_xml=CONTENT.format("<t>x</t>")), "comment"),
+    "an embedded object": ("a.xlsx", xlsx(xl__embeddings__o_dot_bin=b"x"), "attached_file"),
+    "a zip in the zip": ("a.xlsx", xlsx(xl__media__a_dot_dat=b"PK\x03\x04x"), "attached_file"),
+    "macros": ("a.xlsx", xlsx(xl__vbaProject_dot_bin=b"x"), "attached_file"),
+    "a pivot cache": ("a.xlsx", xlsx(xl__pivotCache__r_dot_xml="<a/>"), "source_data"),
+    "a hidden sheet, open": (
+        "a.ods",
+        ods(
+            '<style:style style:name="h"><style:table-properties table:display="false"/></style:style>'
+            '<table:table table:style-name="h"/>'
+        ),
+        "hidden_sheet",
+    ),
+    "a formula, open": ("a.ods", ods('<table:table-cell table:formula="of:=1"/>'), "formula"),
+    "a comment, open": ("a.ods", ods("<office:annotation/>"), "comment"),
+    "camera data": ("a.jpg", jpeg((0xE1, b"Exif\0\0GPS")), "image_metadata"),
+    "a comment in a photograph": ("a.jpg", jpeg((0xFE, b"Ada")), "image_metadata"),
+    "bytes after a photograph": ("a.jpg", jpeg(after=b"PK\x03\x04"), "bytes_after_end"),
+    "camera data in a picture": ("a.png", png((b"eXIf", b"MM")), "image_metadata"),
+    "text in a picture": ("a.png", png((b"tEXt", b"Comment\0Ada")), "image_metadata"),
+    "bytes after a picture": ("a.png", png(after=b"secret"), "bytes_after_end"),
+    "a table in a notebook": ("a.ipynb", json.dumps({"cells": [{"outputs": [
+        {"output_type": "execute_result", "data": {"text/html": "<table><tr><td>1"}}]}]}), "table_in_output"),
+    "an attachment in a notebook": ("a.ipynb", json.dumps({"cells": [{"attachments": {"a.png": {}}}]}), "attached_file"),
+    "a broken notebook": ("a.ipynb", "{", "unreadable"),
+    "a broken spreadsheet": ("a.xlsx", b"PK\x03\x04broken", "unreadable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_a_file_that_tells_too_much_is_stopped(name: str) -> None:
+    file, content, expected = BAD[name]
+    assert expected in codes(file, content)
+
+
+def test_a_spreadsheet_with_a_document_type_is_not_read() -> None:
+    """Entities could read files or fill memory (XML 1.0, 4.2.2)."""
+    made = xlsx(xl__sharedStrings_dot_xml='<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><sst><si>&b;</si></sst>')
+    assert "unreadable" in codes("a.xlsx", made)
+
+
+def test_a_sheet_is_judged_as_a_table() -> None:
+    small = xlsx().replace(b"<v>50</v>", b"<v>03</v>")  # stored without compression, but its checksum is wrong now
+    assert codes("a.xlsx", small) == {"unreadable"}
+    rows = '<row><c r="A3"><v>3</v></c></row>'
+    assert codes("a.xlsx", xlsx(rows)) == {"below_threshold"}
+
+
+@pytest.mark.parametrize(("largest", "second", "expected"), [
+    (60.0, 35.0, "dominance"), (40.0, 10.0, None), (70.0, 15.0, None), (80.0, 14.0, "dominance")
+])  # fmt: skip
+def test_a_sum_is_judged_by_its_largest_contributions(largest: float, second: float, expected: str | None) -> None:
+    declared = {"evidence_rows": [{"sum_cost__largest": largest, "sum_cost__second": second}]}
+    found = codes("t.csv", "ward,n,sum_cost\nA,50,100", declared)
+    assert found == ({expected} if expected else set())
+
+
+def test_the_second_largest_must_not_come_close_to_the_largest() -> None:
+    declared = {"evidence_rows": [{"sum_cost__largest": 89.0, "sum_cost__second": 0.5}]}
+    made = Report({"t.csv": declared}, Rules(dominance_share=1.0, p_percent=0.2))
+    made.file("t.csv", b"ward,n,sum_cost\nA,50,100")
+    assert {finding.code for finding in made.findings} == {"p_percent"}
+
+
+def test_declared_groups_and_counts_are_used() -> None:
+    declared = {"groups": ["ward"], "counts": {"female": {"sex": "F"}, "male": {"sex": "M"}}}
+    made = report("t.csv", "ward,female,male\nA,40,50\nB,3,60", declared)
+    assert "below_threshold" in {finding.code for finding in made.findings}
+    assert {"table": "t.csv", "group": {"ward": "a", "sex": "f"}, "n": 40} in made.cells
+
+
+def test_no_finding_repeats_a_value_of_the_file() -> None:
+    for file, content, _ in BAD.values():
+        for finding in report(file, content).findings:
+            assert not {"Ada", "Bob", "97", "secret"} & set(finding.sentence.replace(":", " ").split())
