@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import httpx
 import psycopg
-from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
@@ -35,6 +33,7 @@ from sandbox.sources import FolderSource, load_into_postgres
 
 CONNECT_SECONDS = 5
 POOL_SIZE = 16
+LIVE_POOL_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class Services:
     vault: Vault
     signer: TransitSigner
     pool: ConnectionPool
+    live_pool: ConnectionPool
     policy: PolicyClient
     enforcer: Enforcer
     access: AccessService
@@ -107,6 +107,7 @@ class Services:
 
     def close(self) -> None:
         self.pool.close()
+        self.live_pool.close()
 
     def _database_answers(self) -> bool:
         with self.pool.connection(timeout=2) as connection:
@@ -126,12 +127,16 @@ def compose(settings: Settings) -> Services:
         )  # fmt: skip
 
     pool = ConnectionPool(address("sallyport_app", "control"), min_size=1, max_size=POOL_SIZE, open=True, timeout=10)
+    live = ConnectionPool(
+        address("gateway_live", "live"), min_size=0, max_size=LIVE_POOL_SIZE, open=True, timeout=CONNECT_SECONDS,
+        check=ConnectionPool.check_connection,
+    )  # fmt: skip
     policy = PolicyClient(_engine(settings))
     enforcer = Enforcer(client=policy, pool=pool, datasets=_datasets(pool), clock=now)
     return Services(
-        settings=settings, vault=vault, signer=vault.signer(), pool=pool, policy=policy, enforcer=enforcer,
+        settings=settings, vault=vault, signer=vault.signer(), pool=pool, live_pool=live, policy=policy, enforcer=enforcer,
         access=AccessService(
-            pool=pool, live=lambda: _live(address("gateway_live", "live")), vault=vault, enforcer=enforcer, clock=now,
+            pool=pool, live=live.connection, vault=vault, enforcer=enforcer, clock=now,
             directory=_directory(settings, vault),
         ),
         store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
@@ -216,10 +221,6 @@ def _directory(settings: Settings, vault: Vault) -> Callable[[Subject], Subject 
         return None if facts is None else subject_from_claims(facts | {"username": subject.id})
 
     return current
-
-
-def _live(conninfo: str) -> AbstractContextManager[Connection[Any]]:
-    return psycopg.connect(conninfo)
 
 
 def _state(check: Callable[[], bool]) -> str:

@@ -7,6 +7,7 @@ what fails on the way is taken back, and the reconciler takes back what a crash 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -273,13 +274,16 @@ def _make(zone: Zone, lease: str, terms: Terms, ttl: int, now: datetime) -> str:
     elif row_filter is None or row_filter.name != named:
         raise ValueError("policy obliges to a row filter that the contract does not have")
     obliged = terms.decision.obligations["columns"]
-    key = zone.vault.unwrap_data_key(wrapped)
-    with zone.live() as live:
-        views.create(live, lease=lease, contract=contract, columns=obliged, row_filter=row_filter, key=key)
-    zone.vault.write_database_role(
-        f"lease-{lease}", creation=views.creation(lease), revocation=views.REVOCATION, ttl=ttl,
-        max_ttl=max(ttl, int((terms.latest - now).total_seconds())),
-    )  # fmt: skip
+    longest = max(ttl, int((terms.latest - now).total_seconds()))
+    with ThreadPoolExecutor(1) as aside:  # Vault and PostgreSQL at once; both have ended before anything is handed over
+        role = aside.submit(
+            zone.vault.write_database_role, f"lease-{lease}", creation=views.creation(lease), revocation=views.REVOCATION,
+            ttl=ttl, max_ttl=longest,
+        )  # fmt: skip
+        key = zone.vault.unwrap_data_key(wrapped)
+        with zone.live() as live:
+            views.create(live, lease=lease, contract=contract, columns=obliged, row_filter=row_filter, key=key)
+        role.result()
     return zone.vault.wrapped_credential(f"lease-{lease}", WRAP_SECONDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,10 @@ class DatasetNotFound(GatewayError):
     code: ClassVar[str] = "dataset_not_found"
 
 
+# Parsing a contract takes many times as long as reading it; a text always means the same contract.
+_parsed = functools.lru_cache(maxsize=64)(load_contract)
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """A registered dataset. `rows` counts the live rows by table once they are loaded."""
@@ -43,7 +48,7 @@ class Dataset:
 
     @property
     def contract(self) -> Contract:
-        return load_contract(self.contract_text)
+        return _parsed(self.contract_text)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -89,3 +89,15 @@ def paused(home: Path, *parts: str) -> Iterator[None]:
     finally:
         for process in found:
             process.send_signal(signal.SIGCONT)
+
+
+def in_place(clinic: Path) -> None:
+    """The live clinic is the one of the tests, also when another test loaded other rows since."""
+    from gateway.commands.caller import connect
+    from gateway.commands.dataset import send_rows
+    from gateway.commands.table_files import table_files
+
+    sam = connect("sam")
+    if sam.get("/v1/datasets/clinic")["rows"].get("patients") != 300:
+        with table_files(str(clinic)) as paths:
+            send_rows(sam, "clinic", paths)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leasing import COLUMNS, AsUser, ask, entries, grant
+from leasing import COLUMNS, AsUser, ask, entries, grant, in_place
 
 from gateway.access.requests import WrongState
 from gateway.access.service import AccessService
@@ -25,8 +25,9 @@ from policies.errors import EngineFailed
 PLAIN = ("encounters.encounter_class",)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def services(clinic: Path) -> Iterator[Services]:
+    in_place(clinic)
     given = compose(Settings.load())
     yield given
     given.close()

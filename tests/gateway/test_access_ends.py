@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from click.testing import CliRunner
-from leasing import NOTHING, AsUser, entries, grant, lease, left_of, paused, superuser
+from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused, superuser
 
 from compliance.attestations import Statement, sign_statement
 from compliance.attestations import Subject as Signed
@@ -37,8 +37,9 @@ PLAIN = ("encounters.systolic",)
 DANA = Subject("dana", "person", ("data-scientist",), ("readmission",), 2_000_000_000, mfa=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def services(clinic: Path) -> Iterator[Services]:
+    in_place(clinic)
     given = compose(Settings.load())
     yield given
     given.close()

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
-from leasing import NOTHING, AsUser, entries, grant, lease, left_of, paused
+from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused
 from psycopg_pool import ConnectionPool
 
 import gateway.vault
@@ -86,8 +86,9 @@ def server(answer: bytes | None) -> Iterator[int]:
             connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def services(clinic: Path) -> Iterator[Services]:
+    in_place(clinic)
     given = compose(Settings.load())
     yield given
     given.close()

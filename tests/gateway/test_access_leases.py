@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import psycopg
 import pytest
-from leasing import NOTHING, AsUser, entries, grant, lease, left_of, paused, superuser
+from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused, superuser
 
 from compliance.entries import Actor
 from gateway.access import leases, views
@@ -35,8 +35,9 @@ TESTER = Actor("test", "system")
 DANA = Subject("dana", "person", ("data-scientist",), ("readmission",), 2_000_000_000, mfa=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def services(clinic: Path) -> Iterator[Services]:
+    in_place(clinic)
     given = compose(Settings.load())
     yield given
     given.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from leasing import AsUser, entries, lease
+from leasing import AsUser, entries, in_place, lease
 from psycopg_pool import ConnectionPool
 
 from gateway.access import statements
@@ -27,6 +27,7 @@ LEASE = "0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def services(clinic: Path) -> Iterator[Services]:
+    in_place(clinic)
     given = compose(Settings.load())
     yield given
     given.close()
