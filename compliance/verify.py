@@ -79,8 +79,8 @@ class _Check:
     def __init__(self, folder: Path, pin: str | None, kept: tuple[bytes, ...]) -> None:
         self.folder, self.pin, self.kept = folder, pin, kept
         self.problems, self.notes, self.files = list[Problem](), list[str](), set[str]()
-        self.more, self.count, self.size, self.root = 0, 0, 0, b""
-        self.keys, self.roots, self.envelopes = dict[str, Any](), dict[int, bytes](), dict[str, str]()
+        self.more, self.count, self.size, self.root, self.logs = 0, 0, 0, b"", list[Ed25519PublicKey]()
+        self.keys, self.roots, self.envelopes = dict[str, Any](), dict[int, bytes](), dict[str, tuple[str, str]]()
         self.log: Ed25519PublicKey | None = None
         self.fingerprint: str | None = None
 
@@ -133,6 +133,7 @@ class _Check:
     def read_keys(self) -> None:
         self.keys = json.loads(self.bytes_of(KEYS))
         self.log = public_key(self.keys["log"]["pem"])
+        self.logs = [self.log, *map(public_key, self.keys["attestations"].values())]
         self.fingerprint = fingerprint_of(self.log)
         if self.pin is not None and self.pin != self.fingerprint:
             self.say("key_not_pinned", KEYS, f"The bundle's key is {self.fingerprint}, not the pinned {self.pin}.")
@@ -174,8 +175,8 @@ class _Check:
         for line in signatures.decode().splitlines():
             dash, name, data, *_ = [*line.split(" "), "", ""]
             raw = unbase64(data)
-            if dash == "\u2014" and name == origin == self.keys["origin"] and raw[:4] == note_key(name, 1, self.log):
-                good = good or signed(self.log, raw[4:], text)
+            if dash == "\u2014" and name == origin == self.keys["origin"]:
+                good = good or any(raw[:4] == note_key(name, 1, key) and signed(key, raw[4:], text) for key in self.logs)
             elif dash == "\u2014" and name in self.keys.get("witnesses", {}):
                 key, seconds = public_key(self.keys["witnesses"][name]), int.from_bytes(raw[4:12], "big")
                 cosigned = b"cosignature/v1\ntime %d\n%b" % (seconds, text)
@@ -230,23 +231,24 @@ class _Check:
 
     def attestations(self) -> None:
         """Every attestation is named after its bytes and signed, and none that an entry rests on is missing."""
-        trusted = {name: public_key(pem) for name, pem in self.keys["attestations"].items()}
-        seen = set()
+        trusted, seen = {name: public_key(pem) for name, pem in self.keys["attestations"].items()}, set()
         for name in sorted(name for name in self.files if name.startswith("attestations/")):
             data = self.bytes_of(name)
             seen.add("sha256:" + (digest := hashlib.sha256(data).hexdigest()))
             if name != f"attestations/{digest}.dsse.json":
                 self.say("attestation_changed", name, f"{name} was changed: it is not named after its bytes.")
-            good = False
+            good, (entry, model) = False, self.envelopes.get("sha256:" + digest, ("", ""))
             with suppress(Exception):  # whatever hostile bytes do
                 envelope = json.loads(data)
-                payload = pae(envelope["payloadType"], unbase64(envelope["payload"]))
+                payload = pae(envelope["payloadType"], said := unbase64(envelope["payload"]))
                 good = any(signed(trusted.get(one["keyid"]), unbase64(one["sig"]), payload) for one in envelope["signatures"])
+                if model and model not in ["sha256:" + one["digest"]["sha256"] for one in json.loads(said)["subject"]]:
+                    self.say("attestation_of_other", entry, f"{entry} rests on {name}, which is about other bytes than {model}.")
             if not good:
                 self.say("attestation_unsigned", name, f"{name} is not signed by a key of this bundle.")
         for missing in self.envelopes.keys() - seen:
-            sentence = f"{self.envelopes[missing]} rests on the attestation {missing}, which was changed or is missing."
-            self.say("attestation_missing", self.envelopes[missing], sentence)
+            entry, sentence = self.envelopes[missing][0], f"rests on the attestation {missing}, which was changed or is missing."
+            self.say("attestation_missing", entry, f"{entry} {sentence}")
 
 
 class _Walk:
@@ -257,9 +259,8 @@ class _Walk:
         self.tree = CompactTree({note.split(b"\n")[1] for note in check.kept if b"\n" in note})
         self.previous: str | None = None if first else FIRST_PREVIOUS
         self.suspect: str | None = None  # the entry before, when its hash is not the one the entry after it holds
-        self.damaged, self.count, self.slack, self.outside = False, 0, 0, 0
-        self.sources, self.envelopes = dict[str, list[int]](), dict[str, str]()
-        self.times, self.steps_back = list[str](), list[int]()
+        self.sources, self.envelopes = dict[str, list[int]](), dict[str, tuple[str, str]]()
+        self.damaged, self.count, self.slack, self.outside, self.times, self.steps_back = False, 0, 0, 0, list[str](), list[int]()
         self.since, self.until = str(stated["period"]["since"]), str(stated["period"]["until"])
 
     def items(self) -> Iterator[tuple[str, bytes]]:
@@ -332,9 +333,10 @@ class _Walk:
             self.steps_back.append(seq)
         self.times = [self.times[0] if self.times else moment, moment]
         self.outside += not self.since <= moment < self.until
-        detail = entry.get("detail")
+        detail, thing = entry.get("detail"), entry.get("object")
         if isinstance(detail, dict) and isinstance(detail.get("envelope"), str):
-            self.envelopes.setdefault(detail["envelope"], self.name(entry))
+            model = str(thing.get("digest")) if isinstance(thing, dict) and thing.get("type") == "model" else ""
+            self.envelopes.setdefault(detail["envelope"], (self.name(entry), model))
 
     def wrong(self, code: str, seq: int, sentence: str) -> None:
         self.damaged, self.slack = True, self.slack + 1
@@ -355,8 +357,7 @@ class _Walk:
         }
         for key, value in found.items():
             if self.stated.get(key) != value:
-                sentence = f"The statement of completeness is wrong about '{key.replace('_', ' ')}'."
-                self.check.say("completeness_false", COMPLETENESS, sentence)
+                self.check.say("completeness_false", COMPLETENESS, f"The statement of completeness is wrong about {key}.")
         if (BEFORE in files) != (begin > 0) or (AFTER in files) != (last < self.check.size):
             self.check.say("completeness_false", COMPLETENESS, "An entry next to the period is missing or does not belong here.")
         self.check.notes += [f"The clock stepped back at entry {seq}." for seq in self.steps_back[:5]]
@@ -367,8 +368,7 @@ class CompactTree:
     """A Merkle tree that grows to the right (RFC 9162 2.1), known by the roots of its perfect subtrees."""
 
     def __init__(self, wanted: set[bytes]) -> None:
-        self.nodes: list[tuple[int, bytes]] = []
-        self.size, self.wanted, self.roots = 0, wanted, dict[int, bytes]()
+        self.nodes, self.size, self.wanted, self.roots = list[tuple[int, bytes]](), 0, wanted, dict[int, bytes]()
 
     def add(self, node: bytes, leaves: int = 1) -> None:
         self.size += leaves

@@ -77,8 +77,8 @@ class Services:
         return self.home.folder("holdouts") / digest.removeprefix("sha256:")
 
     def public_keys(self) -> dict[str, str]:
-        """keyid -> PEM of the keys that sign evidence."""
-        return {self.signer.keyid: self.signer.public_key_pem()}
+        """keyid -> PEM of the keys that sign evidence, and of those that signed before."""
+        return self.signer.public_keys()
 
     def load_live(self, folder: Path, contract: Contract) -> dict[str, int]:
         """The live tables hold the rows of `folder`'s table files."""

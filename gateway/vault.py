@@ -23,6 +23,7 @@ SECONDS_TO_ANSWER = 10
 SIGNING_KEY = "sallyport-evidence"
 PROJECTS_KEY = "sallyport-projects"
 RENEW_BEFORE_SECONDS = 60
+KNOWN_KEYS_SECONDS = 5  # a rotated key is trusted everywhere after that
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ class TransitSigner:
 
     def __init__(self, vault: Vault, key: str) -> None:
         self._vault, self._key = vault, key
-        versions = vault.call(lambda client: client.secrets.transit.read_key(key))["data"]
+        versions = self._read()
         self._version = versions["latest_version"]
         self._public = base64.b64decode(versions["keys"][str(self._version)]["public_key"])
+        self._known, self._known_until = _pems(key, versions), time.monotonic() + KNOWN_KEYS_SECONDS
 
     @property
     def keyid(self) -> str:
@@ -56,11 +58,23 @@ class TransitSigner:
         return base64.b64decode(answer["data"]["signature"].rpartition(":")[2])
 
     def public_key_pem(self) -> str:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        return _pem(self._public)
 
-        key = Ed25519PublicKey.from_public_bytes(self._public)
-        return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    def public_keys(self) -> dict[str, str]:
+        """keyid -> PEM of every version of the key, also of those it was rotated to or away from; at most some seconds old.
+
+        While Vault does not answer it is what was known last: public keys do not stop being true.
+        """
+        if time.monotonic() >= self._known_until:
+            try:
+                self._known = _pems(self._key, self._read())
+            except VaultUnavailable:
+                return dict(self._known)
+            self._known_until = time.monotonic() + KNOWN_KEYS_SECONDS
+        return dict(self._known)
+
+    def _read(self) -> dict[str, Any]:
+        return dict(self._vault.call(lambda client: client.secrets.transit.read_key(self._key))["data"])
 
 
 class Vault:
@@ -219,6 +233,20 @@ def translated(call: Callable[[], Any]) -> Any:
         raise VaultError("Vault refused the request.") from error
     except hvac.exceptions.VaultError as error:
         raise VaultUnavailable("Vault answered with an error of its own.") from error
+
+
+def _pems(key: str, versions: Mapping[str, Any]) -> dict[str, str]:
+    """keyid -> PEM of every version that Vault tells of."""
+    numbers = sorted(versions["keys"], key=int)
+    return {f"{key}:v{number}": _pem(base64.b64decode(versions["keys"][number]["public_key"])) for number in numbers}
+
+
+def _pem(raw: bytes) -> str:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key = Ed25519PublicKey.from_public_bytes(raw)
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _body(answer: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
 from promotion.checks.context import CheckResult
@@ -110,7 +111,7 @@ def store_check(
         )
     record(
         connection, promotion, "check:completed", "done" if check.outcome == "passed" else "failed", actor, now,
-        refs={"check": check.name}, detail={"findings": len(check.findings)},
+        refs={"check": check.name}, detail={"findings": len(check.findings), "envelope": digest(canonical_json(dict(envelope)))},
     )  # fmt: skip
 
 
