@@ -4,7 +4,7 @@ that the attempt itself can succeed.
 usage: escapes.py TARGETS.json [NAME...]      prints {name: [escaped, what]}
 """
 
-# ruff: noqa: PTH123, PTH208, PTH115, E501, RET504
+# ruff: noqa: RET504
 
 import contextlib
 import ctypes

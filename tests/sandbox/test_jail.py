@@ -1,6 +1,5 @@
 """The jail holds: every way out that we know is tried from inside, as root and as an ordinary account."""
 
-# ruff: noqa: PTH208
 
 from __future__ import annotations
 
