@@ -13,6 +13,7 @@ from gateway.access.leases import FAILURES, WRAP_SECONDS, Row
 from gateway.access.service import AccessService, asker
 from gateway.access.views import Standing
 from gateway.errors import GatewayError, VaultError, VaultUnavailable
+from gateway.identity import Subject
 
 SYSTEM = Actor("reconciler", "system")
 # A policy engine that gives no answer for so long ends every lease; a restart does not.
@@ -38,7 +39,10 @@ def reconcile(service: AccessService) -> list[str]:
         again, _ = _look(service)
         reasons |= {row.id: odd for row in suspects if (odd := _odd(again.get(row.id)))}
     ended = [row.id for row in rows if row.id in reasons and _end(service, row, reasons[row.id])]
-    ended += [row.id for row in rows if row.id not in reasons and row.state == "open" and not _still_allowed(service, row, now)]
+    people: dict[str, Subject | None] = {}
+    for row in rows:
+        if row.id not in reasons and row.state == "open" and not _still_allowed(service, row, people, now):
+            ended.append(row.id)
     return sorted({*ended, *_orphans(service, {*seen, *in_vault} - {row.id for row in rows}, now)})
 
 
@@ -50,7 +54,11 @@ def _look(service: AccessService) -> tuple[dict[str, Standing], set[str]]:
         seen = views.standing(live)
     if overrunning:
         _note_overrunning(service, overrunning)
-    return seen, {name.removeprefix("lease-") for name in service.vault.list_database_roles("lease-")}
+    try:
+        return seen, {name.removeprefix("lease-") for name in service.vault.list_database_roles("lease-")}
+    except (VaultError, VaultUnavailable):
+        log.warning("Vault does not answer; what is over is ended in PostgreSQL alone until it does")
+        return seen, set()
 
 
 def _over(row: Row, now: datetime) -> str | None:
@@ -73,12 +81,14 @@ def _odd(found: Standing | None) -> str | None:
     return "settings-changed" if found.changed else None
 
 
-def _still_allowed(service: AccessService, row: Row, now: datetime) -> bool:
+def _still_allowed(service: AccessService, row: Row, people: dict[str, Subject | None], now: datetime) -> bool:
     """Whether policy, asked again about who the holder is now, still gives these very columns; if not, the lease was ended."""
-    try:
-        subject = service.directory(asker(row.asker))
-    except (VaultError, VaultUnavailable):
-        subject = asker(row.asker)
+    if row.subject not in people:
+        try:
+            people[row.subject] = service.directory(asker(row.asker))
+        except (VaultError, VaultUnavailable):
+            people[row.subject] = asker(row.asker)
+    subject = people[row.subject]
     if subject is None:
         return not _end(service, row, "person-removed")
     try:

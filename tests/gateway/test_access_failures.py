@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,26 @@ def test_revoking_without_vault_ends_sessions_and_views_at_once_and_the_identity
         assert made["id"] in services.access.reconcile()
     assert left_of(services, stack_home, made["id"]) == NOTHING
     assert entries(services, "lease:revoked", lease_id=made["id"])
+
+
+def test_a_lease_whose_time_is_over_shows_nothing_more_even_while_vault_is_down(
+    clinic: Path, as_user: AsUser, services: Services, stack_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = lease(as_user, PLAIN)
+    monkeypatch.setattr(gateway.vault, "SECONDS_TO_ANSWER", 1)
+    with (
+        paused(stack_home, "worker"),
+        server(ANSWERS["sealed"]) as port,
+        psycopg.connect(made["dsn"], autocommit=True) as connection,
+    ):
+        vault = Vault(f"http://127.0.0.1:{port}", "role", "secret")
+        vault._until = time.monotonic() + 600
+        door(services, vault=vault, clock=lambda: services.clock() + timedelta(hours=2)).reconcile()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        assert left_of(services, stack_home, made["id"])["schemas"] == 0
+        services.access.reconcile()
+    assert left_of(services, stack_home, made["id"]) == NOTHING
 
 
 def test_without_a_working_live_database_no_lease_is_opened(
