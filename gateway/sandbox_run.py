@@ -54,6 +54,8 @@ def _environment(gateway: Gateway, snapshot: dict[str, str], script: Path) -> di
     return {
         "SALLYPORT_SNAPSHOT": SNAPSHOT,
         "SALLYPORT_SNAPSHOT_DIGEST": snapshot["digest"],
+        "SALLYPORT_SNAPSHOT_DATASET": snapshot["dataset"],
+        "SALLYPORT_PROJECT": snapshot["project"],
         "SALLYPORT_WORK": WORK,
         "SALLYPORT_CODE_DIGEST": "sha256:" + hashlib.sha256(script.read_bytes()).hexdigest(),
         "SALLYPORT_CODE_REVISION": _revision(script),
