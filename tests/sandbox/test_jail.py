@@ -1,6 +1,5 @@
 """The jail holds: every way out that we know is tried from inside, as root and as an ordinary account."""
 
-
 from __future__ import annotations
 
 import json
@@ -95,7 +94,7 @@ def _bomb(name: str, *words: str, writable: Path | None = None, timeout: float =
     return run_isolated(
         [sys.executable, "/bombs/bombs.py", name, *words],
         read_only={script: "/bombs/bombs.py"},
-        writable={} if writable is None else {writable: "/work"},
+        writable={} if writable is None else {writable: "/sallyport/work"},
         limits=Limits(**limits),
         timeout=timeout,
     )
@@ -158,14 +157,15 @@ def test_a_bomb_of_empty_files_is_ended() -> None:
 
 
 def test_a_disk_bomb_in_the_work_folder_is_ended(tmp_path: Path) -> None:
-    outcome = _bomb("disk_in", "/work", writable=tmp_path, disk_mb=50)
+    outcome = _bomb("disk_in", "/sallyport/work", writable=tmp_path, disk_mb=50)
     assert outcome.over == "disk"
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000 << 20
 
 
 def test_one_file_cannot_be_larger_than_the_limit(tmp_path: Path) -> None:
     outcome = run_isolated(
-        ["dd", "if=/dev/zero", "of=/work/big", "bs=1M", "count=100"], read_only={}, writable={tmp_path: "/work"},
+        ["dd", "if=/dev/zero", "of=/sallyport/work/big", "bs=1M", "count=100"], read_only={},
+        writable={tmp_path: "/sallyport/work"},
         limits=Limits(file_mb=8),
     )  # fmt: skip
     assert outcome.exit_code != 0
@@ -203,8 +203,8 @@ def test_processor_time_is_bounded() -> None:
 
 
 def test_a_process_in_its_limits_ends_by_itself(tmp_path: Path) -> None:
-    work = "open('/work/made', 'w').write('x'); import threading, subprocess; subprocess.run(['true']); print('done')"
-    outcome = run_isolated([sys.executable, "-c", work], read_only={}, writable={tmp_path: "/work"})
+    work = "open('/sallyport/work/made', 'w').write('x'); import threading, subprocess; subprocess.run(['true']); print('done')"
+    outcome = run_isolated([sys.executable, "-c", work], read_only={}, writable={tmp_path: "/sallyport/work"})
     assert (outcome.exit_code, outcome.stdout, outcome.over) == (0, "done\n", None), outcome.stderr
     assert (tmp_path / "made").read_text() == "x"
 
