@@ -122,11 +122,12 @@ class Row:
     columns: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
+        """For pages and API; times are left as they are."""
         return {
             "id": self.id, "request": self.request, "basis": self.basis, "subject": self.subject, "dataset": self.dataset,
             "project": self.project, "purpose": self.purpose, "columns": dict(self.obligations.get("columns", {})),
-            "row_filter": self.obligations.get("row_filter"), "state": self.state, "opened_at": self.opened_at.isoformat(),
-            "expires": self.expires.isoformat(), "decision_id": self.decision_id,
+            "row_filter": self.obligations.get("row_filter"), "state": self.state, "opened_at": self.opened_at,
+            "expires": self.expires, "decision_id": self.decision_id,
         }  # fmt: skip
 
 

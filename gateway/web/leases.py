@@ -19,7 +19,7 @@ def every(request: Request, given: Given, who: Visiting) -> Response:
     """Open leases first, and what was open before."""
     now = running(given, who.asking)
     open_ids = {one["id"] for one in now}
-    past = [one for one in given.access.leases(who.asking.projects) if one["id"] not in open_ids]
+    past = [one for one in given.access.leases(who.asking.projects, all_of_them=True) if one["id"] not in open_ids]
     steward = "data-steward" in who.asking.roles
     return page(request, "leases.html", who, running=now, past=past[:100], steward=steward)
 
