@@ -33,6 +33,7 @@ HOW_TO_INSTALL = (
 MOST_OUTPUT_BYTES = 1_000_000
 BLOCK = 65_536
 LOOK_SECONDS = 0.05
+TEMPORARY = ("/tmp", "/home", "/dev/shm")  # noqa: S108 - the jail's own, in memory
 STARTERS = 8  # tasks of bubblewrap and of the forwarder
 DISK_LOOKS = 5  # every so many looks the written folders are measured too
 
@@ -80,7 +81,7 @@ def run_isolated(
     limits, started = limits or Limits(), time.monotonic()
     jail = start_isolated(command, read_only=read_only, writable=writable, socket=socket, env=env, limits=limits)
     process, over, timed_out = jail.process, None, False
-    tails = [_Tail(stream) for stream in (process.stdout, process.stderr) if stream]
+    tails = [Tail(stream) for stream in (process.stdout, process.stderr) if stream]
     try:
         over = jail.watched(until=started + timeout)
         timed_out = over is None and process.poll() is None
@@ -112,7 +113,8 @@ def start_isolated(
             )  # fmt: skip
     os.close(tells)
     with os.fdopen(told, "rb") as info:
-        return Jail(process, limits, tuple(writable), _first_process(info.read(4096)))
+        temporary = tuple(folder for folder in TEMPORARY if folder not in {*read_only.values(), *writable.values()})
+        return Jail(process, limits, tuple(writable), temporary, _first_process(info.read(4096)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,12 @@ class Jail:
     process: subprocess.Popen[bytes]
     limits: Limits
     writable: tuple[Path, ...]
+    temporary: tuple[str, ...]
     inside: int | None
 
     def watched(self, *, until: float) -> str | None:
         """The jail ended by itself or time is up (None), or it passed a limit of the whole: which one."""
-        watch = Watch(self.inside or self.process.pid, self.writable)
+        watch = Watch(self.inside or self.process.pid, self.writable, self.temporary)
         looks = 0
         while self.process.poll() is None and time.monotonic() < until:
             looks += 1
@@ -216,7 +219,7 @@ def _limiter(limits: Limits) -> Callable[[], None]:
     return apply
 
 
-class _Tail:
+class Tail:
     """Reads a stream to its end and keeps the last of it, so that no output of a jail fills this process's memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INODE_BYTES = 1024  # about what an empty file in memory costs
-MEMORY_FOLDERS = ("tmp", "home", "dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,9 @@ class Use:
 class Watch:
     """Looks at the jail whose first process has the number `inside` on the host."""
 
-    def __init__(self, inside: int, writable: Iterable[Path]) -> None:
+    def __init__(self, inside: int, writable: Iterable[Path], temporary: Iterable[str]) -> None:
+        """`temporary` names the folders inside that stand in memory; a folder of the host is measured as disk."""
+        self._temporary = tuple(temporary)
         self._root = Path(f"/proc/{inside}/root")
         self._writable = tuple(writable)
         self._before = sum(_size(folder) for folder in self._writable)
@@ -45,7 +46,7 @@ class Watch:
         memory = sum(each.memory for each in found)
         if memory > exact_from:
             memory = sum(_exactly(self._root / "proc" / pid) for pid in processes)
-        return Use(sum(each.tasks for each in found), memory + _temporary(self._root), disk)
+        return Use(sum(each.tasks for each in found), memory + _in_memory(self._root, self._temporary), disk)
 
     def _processes(self) -> list[str]:
         """The jail's processes as its own /proc lists them; none while it is being set up, or has ended."""
@@ -78,12 +79,12 @@ def _words(path: Path) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}
 
 
-def _temporary(root: Path) -> int:
+def _in_memory(root: Path, folders: Iterable[str]) -> int:
     """Bytes and files in the jail's folders that stand in memory."""
     total = 0
-    for name in MEMORY_FOLDERS:
+    for name in folders:
         try:
-            found = os.statvfs(root / name)
+            found = os.statvfs(root / name.lstrip("/"))
         except OSError:
             continue
         total += (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * INODE_BYTES

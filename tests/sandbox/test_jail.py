@@ -245,3 +245,8 @@ def test_without_a_list_of_system_calls_for_the_machine_nothing_runs() -> None:
 def test_the_filter_is_a_program_the_kernel_takes(machine: str) -> None:
     assert len(program(machine)) % 8 == 0
     assert len(program(machine)) // 8 < 4096
+
+
+def test_a_folder_of_the_host_in_place_of_the_home_is_no_memory(tmp_path: Path) -> None:
+    outcome = run_isolated(["sh", "-c", "sleep 0.5; echo x > /home/x"], read_only={}, writable={tmp_path: "/home"})
+    assert (outcome.exit_code, outcome.over) == (0, None), outcome.stderr
