@@ -37,7 +37,7 @@ class Gateway:
 
     def __init__(self, url: str, token: Callable[[], str], *, socket: Path | None = None) -> None:
         self._http = httpx.Client(base_url=url, timeout=SECONDS_TO_WAIT)
-        self.token, self.socket = token, socket
+        self.token, self.socket, self.url = token, socket, url
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON at `path`. Raises Refusal, GatewayUnreachable."""

@@ -1,0 +1,1 @@
+"""Notebooks: JupyterLab outside of the jail, every kernel inside one of its own."""
