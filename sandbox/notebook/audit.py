@@ -43,7 +43,7 @@ class AuditedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
         super().handle_outgoing_message(stream, outgoing_msg)
         try:
             _, parts = self.session.feed_identities(outgoing_msg)
-            header, parent, content = (json.loads(bytes(parts[place])) for place in (1, 2, 4))
+            header, parent, content = (json.loads(bytes(parts[place])) for place in (1, 2, 4))  # type: ignore[arg-type]
         except (ValueError, IndexError, TypeError):
             return
         known = (

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from sandbox.jail import Jail, Limits, Tail, start_isolated
 
@@ -43,7 +43,7 @@ class JailProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         """The connection file and the sockets stand in a short folder that this kernel alone is shown."""
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="sp-k-"))
-        manager = self.parent
+        manager: Any = self.parent
         manager.transport, manager.ip = "ipc", str(self.folder / "s")
         manager.connection_file = str(self.folder / "connection.json")
         manager.write_connection_file()
