@@ -16,6 +16,7 @@ from gateway.vault import PROJECTS_KEY, SIGNING_KEY, new_client, translated
 AUDIENCE = "sallyport"
 DAY = 86_400
 TRAINING_DAYS = 365
+UPGRADE_WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
 TOKEN_TTL = "1h"  # noqa: S105
 PROJECTS = "default,income,readmission,synthea"
 
@@ -63,7 +64,7 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     """OpenBao serves this home; safe to run again after an interruption."""
     client = new_client(openbao.address(home), root_token)
     _mounts(client)
-    client.secrets.kv.v2.create_or_update_secret("sallyport/database", passwords)
+    _write_when_upgraded(client, "sallyport/database", passwords)
     translated(lambda: client.secrets.transit.create_key(SIGNING_KEY, key_type="ed25519"))
     translated(lambda: client.secrets.transit.create_key(PROJECTS_KEY, key_type="aes256-gcm96"))
     _database(home, client, passwords["vault_admin"])
@@ -85,6 +86,20 @@ def _mounts(client: Any) -> None:
     for path in ("approle", "userpass"):
         if f"{path}/" not in enabled["data"]:
             client.sys.enable_auth_method(path)
+
+
+def _write_when_upgraded(client: Any, path: str, secret: dict[str, str]) -> None:
+    """The secret is stored; a key-value engine that was just mounted first becomes one with versions, which takes a moment."""
+    from hvac.exceptions import InvalidRequest
+
+    for wait in UPGRADE_WAITS:
+        try:
+            client.secrets.kv.v2.create_or_update_secret(path, secret)
+        except InvalidRequest:
+            time.sleep(wait)
+        else:
+            return
+    client.secrets.kv.v2.create_or_update_secret(path, secret)
 
 
 def _database(home: Home, client: Any, password: str) -> None:

@@ -100,6 +100,22 @@ def reject(name: str, given: Given, who: Acting, why: Text = "") -> Response:
     return RedirectResponse(f"/web/access/{name}?done=rejected", 303)
 
 
+@router.post("/{name}/withdraw")
+def withdraw(name: str, given: Given, who: Acting) -> Response:
+    """The visitor has taken their request back, as in the API."""
+    _visible(given, who.asking, name)
+    api.withdraw(name, given, who.asking)
+    return RedirectResponse(f"/web/access/{name}?done=withdrawn", 303)
+
+
+@router.post("/{name}/revoke")
+def revoke(name: str, given: Given, who: Acting) -> Response:
+    """The grant is void and its leases have ended, as in the API."""
+    _visible(given, who.asking, name)
+    api.revoke_grant(name, given, who.asking)
+    return RedirectResponse(f"/web/access/{name}?done=revoked", 303)
+
+
 def preview(given: Services, found: AccessRequest) -> Decision:
     """What policy would say if the asker opened a lease now. It is only shown, so it is no decision and not in the ledger."""
     said = found.asker

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway.api.dependencies import Given, services
 from gateway.composition import Services
+from gateway.embedded.provision import PEOPLE
 from gateway.errors import LoginFailed
 from gateway.web.attempts import Attempts
 from gateway.web.rendering import page
@@ -105,7 +106,15 @@ def address_of(request: Request) -> str:
 
 def _form(request: Request, next: str, problem: str | None, status: int) -> Response:
     cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(32)
-    shown = page(request, "login.html", status=status, problem=problem, next=_inside(next), form_csrf=form_token(cookie))
+    shown = page(
+        request,
+        "login.html",
+        status=status,
+        problem=problem,
+        next=_inside(next),
+        form_csrf=form_token(cookie),
+        people=sorted(PEOPLE),
+    )
     shown.set_cookie(FORM_COOKIE, cookie, **_cookie_rules(services(request)))
     return shown
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.access import break_glass as emergencies
 from gateway.access import requests as access
+from gateway.access.break_glass import BreakGlass
 from gateway.catalog import snapshots
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -38,7 +40,8 @@ def waits(given: Services, asking: Subject) -> list[Item]:
         asked = access.every(connection, asking.projects)
         models = promotions.every(connection, asking.projects)
         signed = {one.id for one in models if any(a["by"] == asking.id for a in promotions.approvals(connection, one.id))}
-    found = [*_access(asked, asking, can, given.clock())]
+        used = emergencies.every(connection, asking.projects)
+    found = [*_access(asked, asking, can, given.clock()), *_reviews(used, asking, can)]
     for one in models:
         name = f"{one.name} version {one.version}"
         roles = signing_roles(asking, data, one.tier)
@@ -57,6 +60,12 @@ def _access(asked: list[access.AccessRequest], asking: Subject, can: frozenset[s
             yield Item(f"{one.subject} asks for {one.dataset}", f"For {one.purpose}, {one.hours:g} h.", one.created_at, link)
         if one.state == "granted" and one.subject == asking.id and one.expires and one.expires > now:
             yield Item(f"Your access to {one.dataset} is granted", "You can open a lease on it.", one.created_at, link)
+
+
+def _reviews(used: list[BreakGlass], asking: Subject, can: frozenset[str]) -> Iterator[Item]:
+    for one in used:
+        if one.outcome is None and "decide" in can and one.subject != asking.id:
+            yield Item(f"{one.subject} broke the glass on {one.dataset}", "A review is due.", one.at, "/web/leases#glass")
 
 
 def wrong(given: Services, asking: Subject) -> list[Item]:
@@ -101,4 +110,4 @@ def has(given: Services, asking: Subject) -> dict[str, Any]:
 def running(given: Services, asking: Subject) -> list[dict[str, Any]]:
     """The leases that are open now in this person's projects."""
     now = given.clock()
-    return [one for one in given.access.leases(asking.projects) if one["state"] in ("open", "opening") and one["expires"] > now]
+    return [one for one in given.access.leases(asking.projects) if datetime.fromisoformat(one["expires"]) > now]

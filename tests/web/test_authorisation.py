@@ -1,0 +1,180 @@
+"""Who may call what: every operation of the OpenAPI, as every role, on objects of one's own project and of another's.
+
+The answers are compared with `authorisation.csv`, which people have read. `SALLYPORT_WRITE_AUTHORISATION=1` writes it anew, to be
+read again before it is committed. A cell says `ok` (not refused: done, or wrong only in form or state), `denied`, `hidden` (as if
+the object did not exist) or `login`.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from psycopg.types.json import Jsonb
+
+from gateway.client import Gateway
+from gateway.composition import Services
+
+TABLE = Path(__file__).with_name("authorisation.csv")
+WHO = {
+    "nobody": None, "data-scientist": "dana", "data-steward": "stella", "model-validator": "vera",
+    "compliance-officer": "carl", "operator": "olga", "on-call": "omar", "service": "scoring",
+}  # fmt: skip
+DIGEST = "sha256:" + "0" * 64
+APPROVAL = {"role": "model-validator", "meaning": "I validated it"}
+LIVE = {"dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debugging"}
+# What is sent: enough to be asked who one is, and where it can be helped not enough to change anything.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/datasets": {"json": {"project": "readmission", "contract": ""}},
+    "POST /v1/datasets/{dataset}/rows": {"files": [("files", (".hidden", b""))]},
+    "POST /v1/snapshots": {"json": {"dataset": "{dataset}"}},
+    "POST /v1/access-requests": {"json": LIVE | {"hours": 1, "why": "a test"}},
+    "POST /v1/access-requests/{name}/reject": {"json": {"why": "a test"}},
+    "POST /v1/leases": {"json": LIVE},
+    "POST /v1/break-glass": {"json": {"dataset": "clinic", "columns": ["patients.sex"], "justification": "", "incident": ""}},
+    "POST /v1/break-glass/{name}/review": {"json": {"outcome": "justified", "note": "a test"}},
+    "POST /v1/promotions": {"data": {"project": "readmission", "contract": "{}"}},
+    "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
+    "POST /v1/promotions/{name}/reject": {"json": {"why": "a test"}},
+    "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
+    "POST /v1/audit/exports": {"json": {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Objects of a project everybody here is in, and of one that nobody is in; new ones for every question."""
+
+    parts: Services
+
+    def path(self, path: str, project: str) -> str:
+        kind = path.removeprefix("/v1/").split("/")[0]
+        names = {
+            "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
+            "promotions": self.promotion,
+        }  # fmt: skip
+        name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
+        return path.format(dataset=dataset_of(project), name=name, project=project, path="patients.parquet")
+
+    def insert(self, query: str, *values: Any) -> str:
+        name = uuid4().hex[:16]
+        with self.parts.pool.connection() as connection:
+            connection.execute(query, (name, *values))  # type: ignore[arg-type]
+        return name
+
+    def snapshot(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO catalog.snapshots (id, dataset, project, state, requested_by, requested_at, decision_id, limits)"
+            " VALUES (%s, %s, %s, 'failed', 'sam', now(), '', '{}')", dataset_of(project), project,
+        )  # fmt: skip
+
+    def request(self, project: str) -> str:
+        asker = {"id": "sam", "type": "person", "roles": ["data-steward"], "projects": [project], "mfa": True}
+        return self.insert(
+            "INSERT INTO access.requests (id, subject, asker, dataset, project, columns, purpose, hours, why, state, created_at)"
+            " VALUES (%s, 'sam', %s, %s, %s, %s, 'model-debugging', 1, 'a test', 'pending', now())",
+            Jsonb(asker), dataset_of(project), project, ["patients.sex"],
+        )  # fmt: skip
+
+    def lease(self, project: str) -> str:
+        now = self.parts.clock()
+        return self.insert(
+            "INSERT INTO access.leases (id, request, subject, dataset, project, state, decision_id, obligations, opened_at,"
+            " expires) VALUES (%s, %s, 'sam', %s, %s, 'ended', '', '{}', %s, %s)",
+            self.request(project), dataset_of(project), project, now - timedelta(hours=2), now - timedelta(hours=1),
+        )  # fmt: skip
+
+    def glass(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO access.break_glass (id, subject, dataset, project, columns, justification, incident, decision_id, at,"
+            " review_due) VALUES (%s, 'sam', %s, %s, %s, 'a test', 'a test', '', now(), now())",
+            dataset_of(project), project, ["patients.sex"],
+        )  # fmt: skip
+
+    def promotion(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO promotion.requests SELECT %s, %s, 'matrix', coalesce(max(version), 0) + 1, %s, 'low', 'dana', NULL, '',"
+            " '', 'awaiting-approval', now(), now() FROM promotion.requests WHERE name = 'matrix'", project, DIGEST,
+        )  # fmt: skip
+
+
+def dataset_of(project: str) -> str:
+    return "clinic" if project == "readmission" else "elsewhere"
+
+
+@pytest.fixture(scope="module")
+def world(parts: Services, clinic: Path) -> World:
+    with parts.pool.connection() as connection:
+        connection.execute("INSERT INTO catalog.projects SELECT 'elsewhere', wrapped_key, now() FROM catalog.projects LIMIT 1"
+                           " ON CONFLICT DO NOTHING")  # fmt: skip
+        connection.execute(
+            "INSERT INTO catalog.datasets (id, project, contract, digest, registered_by, registered_at)"
+            " SELECT 'elsewhere', 'elsewhere', replace(contract, 'id: clinic', 'id: elsewhere'), digest, 'sam', now()"
+            " FROM catalog.datasets WHERE id = 'clinic' ON CONFLICT DO NOTHING"
+        )
+    return World(parts)
+
+
+def operations(url: str) -> list[tuple[str, str]]:
+    paths = httpx.get(f"{url}/v1/openapi.json", trust_env=False).json()["paths"]
+    return sorted((path, method.upper()) for path, methods in paths.items() for method in methods)
+
+
+def rows(url: str) -> Iterator[tuple[str, str, str]]:
+    """(method, path, project) of every question, `-` where no object is named."""
+    for path, method in operations(url):
+        body = str(BODIES.get(f"{method} {path}", ""))
+        named = "{" in path or "{dataset}" in body
+        yield from ((method, path, project) for project in (("readmission", "elsewhere") if named else ("-",)))
+
+
+def answer(url: str, token: str | None, world: World, method: str, path: str, project: str) -> str:
+    sent = BODIES.get(f"{method} {path}", {"json": {}} if method == "POST" else {})
+    if sent.get("json", {}).get("dataset") == "{dataset}":
+        sent = {"json": {"dataset": dataset_of(project)}}
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    place = world.path(path, project) if "{" in path else path
+    said = httpx.request(method, url + place, headers=headers, trust_env=False, timeout=60, **sent)
+    assert said.status_code < 500, (method, place, said.text)
+    if said.is_error:
+        assert said.headers["content-type"] == "application/problem+json", (method, place, said.text)
+        assert said.json()["code"]
+    return {401: "login", 403: "denied", 404: "hidden"}.get(said.status_code, "ok")
+
+
+def test_every_operation_answers_every_role_as_the_reviewed_table_says(
+    url: str, world: World, as_user: Callable[[str], Gateway]
+) -> None:
+    tokens = {role: as_user(name).token() if name else None for role, name in WHO.items()}
+    found = [
+        [method, path, {"readmission": "own", "elsewhere": "other"}.get(project, "-")]
+        + [answer(url, tokens[role], world, method, path, project) for role in WHO]
+        for method, path, project in rows(url)
+    ]
+    heading = ["method", "path", "object", *WHO]
+    if os.environ.get("SALLYPORT_WRITE_AUTHORISATION"):
+        with TABLE.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([heading, *found])
+    with TABLE.open(newline="") as file:
+        expected = list(csv.reader(file))
+    assert expected[0] == heading
+    differing = [row for row in found if row not in expected] + [row for row in expected[1:] if row not in found]
+    assert not differing
+
+
+def test_the_reviewed_table_lets_nobody_in_and_shows_nobody_anothers_object() -> None:
+    open_to_all = {"/health/live", "/health/ready", "/metrics", "/v1/policy"}
+    with TABLE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert (row["nobody"] == "ok") == (row["path"] in open_to_all), row
+            if row["object"] == "other":
+                seen = {row[role] for role in WHO if role not in ("nobody", "compliance-officer")}
+                assert seen <= {"hidden", "denied"}, row
