@@ -154,9 +154,9 @@ def _waiting(connection: Connection[Any]) -> int:
 
 
 def _route(scope: Scope) -> str:
-    """The route's own text, with its parameters' names instead of their values."""
-    route = scope.get("route")
-    path = getattr(route, "path", None)
+    """The route's own text, with its parameters' names instead of their values; of an included router, with its prefix."""
+    matched = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    path = getattr(matched, "path", None)
     return f"{scope.get('root_path', '')}{path}" if path else UNROUTED
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from psycopg import OperationalError
+from psycopg import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from gateway.logs import place
 from policies.decisions import Decision
 from policies.explain import sentence
 
+UNSTORABLE: tuple[type[Exception], ...] = (DataError, UnicodeError)
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("sallyport.http")
 
@@ -72,6 +73,8 @@ def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(Exception, _unexpected)
+    for unstorable in UNSTORABLE:
+        app.add_exception_handler(unstorable, _unstorable)
     for base in base_errors:
         app.add_exception_handler(base, _ours)
 
@@ -85,6 +88,10 @@ def as_problem(request: Request, error: Exception) -> dict[str, Any]:
             answer = _invalid(request, error)
         case HTTPException():
             answer = _http(request, error)
+        case DataError() | UnicodeError():
+            answer = _unstorable(request, error)
+        case OperationalError():
+            answer = _database(request, error)
         case _ if hasattr(error, "code") and hasattr(type(error), "code"):
             answer = _ours(request, error)
         case _:
@@ -113,6 +120,11 @@ def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Which fields are wrong and why, never what was sent."""
     fields = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in error.errors()]
     return problem(422, "invalid_request", "The request is not of the form this address takes.", errors=fields)
+
+
+def _unstorable(request: Request, error: Exception) -> JSONResponse:
+    """Text with NUL or half a character in it, or a number out of range: nothing the database could hold, so nothing was done."""
+    return problem(422, "invalid_request", "The request holds a text or number that cannot be stored.")
 
 
 def _http(request: Request, error: HTTPException) -> JSONResponse:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, RedirectResponse
+from psycopg import OperationalError
 from starlette.exceptions import HTTPException
 
 from gateway import problems
@@ -38,7 +39,15 @@ def create_web(given: Services, base_errors: tuple[type[Exception], ...]) -> Fas
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = given
     app.middleware("http")(_headers)
-    for kind in (*base_errors, problems.Denied, RequestValidationError, HTTPException, Exception):
+    for kind in (
+        *base_errors,
+        *problems.UNSTORABLE,
+        OperationalError,
+        problems.Denied,
+        RequestValidationError,
+        HTTPException,
+        Exception,
+    ):
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(LoginNeeded, _to_login)
     app.add_api_route("/static/{name}", _static, methods=["GET"])

@@ -20,20 +20,23 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
+from gateway import demo
 from gateway.client import Gateway
 from gateway.composition import Services
+from sandbox.domains import contract_path
 
 TABLE = Path(__file__).with_name("authorisation.csv")
 WHO = {
     "nobody": None, "data-scientist": "dana", "data-steward": "stella", "model-validator": "vera",
     "compliance-officer": "carl", "operator": "olga", "on-call": "omar", "service": "scoring",
 }  # fmt: skip
+MODEL = Path(demo.__file__).parent / "clinic" / "model.yaml"
 DIGEST = "sha256:" + "0" * 64
 APPROVAL = {"role": "model-validator", "meaning": "I validated it"}
 LIVE = {"dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debugging"}
 # What is sent: enough to be asked who one is, and where it can be helped not enough to change anything.
 BODIES: dict[str, dict[str, Any]] = {
-    "POST /v1/datasets": {"json": {"project": "readmission", "contract": ""}},
+    "POST /v1/datasets": {"json": {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")}},
     "POST /v1/datasets/{dataset}/rows": {"files": [("files", (".hidden", b""))]},
     "POST /v1/snapshots": {"json": {"dataset": "{dataset}"}},
     "POST /v1/access-requests": {"json": LIVE | {"hours": 1, "why": "a test"}},
@@ -41,7 +44,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/leases": {"json": LIVE},
     "POST /v1/break-glass": {"json": {"dataset": "clinic", "columns": ["patients.sex"], "justification": "", "incident": ""}},
     "POST /v1/break-glass/{name}/review": {"json": {"outcome": "justified", "note": "a test"}},
-    "POST /v1/promotions": {"data": {"project": "readmission", "contract": "{}"}},
+    "POST /v1/promotions": {"data": {"project": "readmission", "contract": MODEL.read_text("utf-8")}},
     "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
     "POST /v1/promotions/{name}/reject": {"json": {"why": "a test"}},
     "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
@@ -77,7 +80,14 @@ class World:
         )  # fmt: skip
 
     def request(self, project: str) -> str:
-        asker = {"id": "sam", "type": "person", "roles": ["data-steward"], "projects": [project], "mfa": True}
+        asker = {
+            "id": "sam",
+            "type": "person",
+            "roles": ["data-steward"],
+            "projects": [project],
+            "mfa": True,
+            "training_until": 2**33,
+        }
         return self.insert(
             "INSERT INTO access.requests (id, subject, asker, dataset, project, columns, purpose, hours, why, state, created_at)"
             " VALUES (%s, 'sam', %s, %s, %s, %s, 'model-debugging', 1, 'a test', 'pending', now())",
@@ -94,8 +104,8 @@ class World:
 
     def glass(self, project: str) -> str:
         return self.insert(
-            "INSERT INTO access.break_glass (id, subject, dataset, project, columns, justification, incident, decision_id, at,"
-            " review_due) VALUES (%s, 'sam', %s, %s, %s, 'a test', 'a test', '', now(), now())",
+            "INSERT INTO access.break_glass (id, subject, dataset, project, columns, justification, incident, at,"
+            " review_due) VALUES (%s, 'sam', %s, %s, %s, 'a test', 'a test', now(), now())",
             dataset_of(project), project, ["patients.sex"],
         )  # fmt: skip
 
@@ -136,13 +146,13 @@ def rows(url: str) -> Iterator[tuple[str, str, str]]:
         yield from ((method, path, project) for project in (("readmission", "elsewhere") if named else ("-",)))
 
 
-def answer(url: str, token: str | None, world: World, method: str, path: str, project: str) -> str:
+def answer(http: httpx.Client, token: str | None, world: World, method: str, path: str, project: str) -> str:
     sent = BODIES.get(f"{method} {path}", {"json": {}} if method == "POST" else {})
     if sent.get("json", {}).get("dataset") == "{dataset}":
         sent = {"json": {"dataset": dataset_of(project)}}
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     place = world.path(path, project) if "{" in path else path
-    said = httpx.request(method, url + place, headers=headers, trust_env=False, timeout=60, **sent)
+    said = http.request(method, place, headers=headers, **sent)
     assert said.status_code < 500, (method, place, said.text)
     if said.is_error:
         assert said.headers["content-type"] == "application/problem+json", (method, place, said.text)
@@ -154,9 +164,10 @@ def test_every_operation_answers_every_role_as_the_reviewed_table_says(
     url: str, world: World, as_user: Callable[[str], Gateway]
 ) -> None:
     tokens = {role: as_user(name).token() if name else None for role, name in WHO.items()}
+    http = httpx.Client(base_url=url, trust_env=False, timeout=60)
     found = [
         [method, path, {"readmission": "own", "elsewhere": "other"}.get(project, "-")]
-        + [answer(url, tokens[role], world, method, path, project) for role in WHO]
+        + [answer(http, tokens[role], world, method, path, project) for role in WHO]
         for method, path, project in rows(url)
     ]
     heading = ["method", "path", "object", *WHO]

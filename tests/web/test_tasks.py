@@ -144,8 +144,8 @@ def test_a_validator_signs_with_the_password_deploys_and_rolls_back(
         assert "Your signature stands over exactly these bytes." in signed.text
         assert "I validated it" in signed.text
         assert "is in production, under a signature" in vera.send(vera.get(path), f"{path}/deploy").text
-    events = [event for event, _, _ in entries(as_user("carl"), second)]
-    assert events[-3:] == ["approval:signed", "promotion:approved", "model:superseded"] or "model:deployed" in events
+    events = {(event, who) for event, who, _ in entries(as_user("carl"), second)}
+    assert {("approval:signed", "vera"), ("promotion:approved", "vera"), ("model:deployed", "vera")} <= events
     model = vera.get("/web/models/readmission/web-ranks")
     digest = re.search(r'name="digest" value="(sha256:[0-9a-f]{64})"', model.text)
     assert digest is not None
@@ -187,7 +187,7 @@ def test_a_compliance_officer_searches_follows_exports_and_downloads(browser: Br
     assert path.rsplit("/", 1)[1] in found.text
     assert "approval:signed" not in found.text
     line = carl.get("/web/audit/timeline", id=path.rsplit("/", 1)[1])
-    assert "access-request created" in line.text
+    assert "access request created" in line.text
     form = carl.get("/web/audit/exports")
     done = carl.send(form, "/web/audit/exports", profile="hipaa")
     assert "The bundle was made" in done.text
