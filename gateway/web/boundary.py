@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -18,8 +19,9 @@ from policies.boundary_pages import HEADINGS, INTRODUCTION, TITLE, Row, rows
 router = APIRouter(prefix="/boundary")
 
 MOST_KEPT = 4
-_kept: dict[str, list[Row]] = {}
-_computing = threading.Lock()
+SECONDS_TO_WAIT = 8.0
+_kept: dict[str, Future[list[Row]]] = {}
+_computing = ThreadPoolExecutor(1, thread_name_prefix="boundary")
 
 
 @router.get("")
@@ -30,20 +32,25 @@ def show(request: Request, given: Given, who: Visiting, dataset: str = "") -> Re
     chosen = next((one for one in known if one.id == dataset), known[0] if known else None)
     found = _map(given.policy.engine.bundle, {chosen.id: dict(chosen.contract.policy_data())}) if chosen else []
     zones: dict[str, list[Row]] = {}
-    for row in found:
+    for row in found or ():
         zones.setdefault(row.zone, []).append(row)
     return page(
         request, "boundary.html", who, known=known, chosen=chosen, zones=zones, headings=HEADINGS, introduction=INTRODUCTION,
-        title=TITLE, digest=given.policy.digest,
+        title=TITLE, computing=found is None, digest=given.policy.digest,
     )  # fmt: skip
 
 
-def _map(bundle: Any, known: dict[str, Any]) -> list[Row]:
-    """The rows of the map, from memory when nothing changed."""
+def _map(bundle: Any, known: dict[str, Any]) -> list[Row] | None:
+    """The rows of the map, from memory when nothing changed; None while they are still computed."""
     key = bundle.digest + digest(canonical_json(known))
-    with _computing:
-        if key not in _kept:
-            _kept[key] = rows(boundary(bundle, known, processes=1))
-            while len(_kept) > MOST_KEPT:
-                _kept.pop(next(iter(_kept)))
-        return _kept[key]
+    if key not in _kept:
+        _kept[key] = _computing.submit(lambda: rows(boundary(bundle, known, processes=1)))
+        while len(_kept) > MOST_KEPT:
+            _kept.pop(next(iter(_kept)))
+    try:
+        return _kept[key].result(SECONDS_TO_WAIT)
+    except NotYet:
+        return None
+    except Exception:
+        _kept.pop(key, None)  # the next visitor tries again
+        raise
