@@ -47,6 +47,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/promotions": {"data": {"project": "readmission", "contract": MODEL.read_text("utf-8")}},
     "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
     "POST /v1/promotions/{name}/reject": {"json": {"why": "a test"}},
+    "POST /v1/egress-requests": {"data": {"project": "readmission", "why": "a test"}, "files": [("files", ("../a", b""))]},
+    "PUT /v1/egress-requests/{name}/files/{path}": {"files": [("file", ("a.csv", b"a"))]},
+    "POST /v1/egress-requests/{name}/votes": {"json": {"approve": False, "why": "a test"}},
     "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
     "POST /v1/audit/exports": {"json": {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}},
 }
@@ -62,7 +65,7 @@ class World:
         kind = path.removeprefix("/v1/").split("/")[0]
         names = {
             "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
-            "promotions": self.promotion,
+            "promotions": self.promotion, "egress-requests": self.egress,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
         return path.format(dataset=dataset_of(project), name=name, project=project, path="patients.parquet")
@@ -108,6 +111,14 @@ class World:
             " review_due) VALUES (%s, 'sam', %s, %s, %s, 'a test', 'a test', now(), now())",
             dataset_of(project), project, ["patients.sex"],
         )  # fmt: skip
+
+    def egress(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO airlock.requests (id, project, author, why, state, digest, submitted_at, changed_at)"
+            " VALUES (%s, %s, 'sam', 'a test', 'withdrawn', %s, now(), now())",
+            project,
+            DIGEST,
+        )
 
     def promotion(self, project: str) -> str:
         return self.insert(
