@@ -19,7 +19,7 @@ from promotion import requests as promotions
 from promotion.states import State
 
 LOOK_BACK = timedelta(days=7)
-MOST = 20
+MOST = 100
 
 
 @dataclass(frozen=True, slots=True)

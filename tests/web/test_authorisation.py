@@ -132,7 +132,7 @@ def dataset_of(project: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(parts: Services, clinic: Path) -> World:
+def world(parts: Services, clinic: Path) -> Iterator[World]:
     with parts.pool.connection() as connection:
         connection.execute("INSERT INTO catalog.projects SELECT 'elsewhere', wrapped_key, now() FROM catalog.projects LIMIT 1"
                            " ON CONFLICT DO NOTHING")  # fmt: skip
@@ -141,7 +141,11 @@ def world(parts: Services, clinic: Path) -> World:
             " SELECT 'elsewhere', 'elsewhere', replace(contract, 'id: clinic', 'id: elsewhere'), digest, 'sam', now()"
             " FROM catalog.datasets WHERE id = 'clinic' ON CONFLICT DO NOTHING"
         )
-    return World(parts)
+    yield World(parts)
+    with parts.pool.connection() as connection:  # nothing of it waits for anybody afterwards
+        connection.execute("UPDATE promotion.requests SET state = 'rejected' WHERE name = 'matrix'")
+        connection.execute("UPDATE access.requests SET state = 'withdrawn' WHERE state = 'pending' AND why = 'a test'")
+        connection.execute("UPDATE access.break_glass SET outcome = 'justified', reviewed_at = now() WHERE incident = 'a test'")
 
 
 def operations(url: str) -> list[tuple[str, str]]:
