@@ -10,9 +10,9 @@ from typing import Any
 
 def table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """`rows` as an HTML table; every value is escaped."""
-    head = "".join(f"<th style='text-align:left'>{escape(column)}</th>" for column in columns)
+    head = "".join(f"<th style='text-align: left'>{escape(column)}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape(_short(row.get(column)))}</td>" for column in columns) + "</tr>"
+        "<tr>" + "".join(f"<td style='text-align: left'>{escape(_short(row.get(column)))}</td>" for column in columns) + "</tr>"
         for row in rows
     )
     return f"<b>{escape(title)}</b><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
