@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from policies.errors import UnlistedBuiltin
 
 BUILTINS = frozenset(
-    {"count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
+    {"concat", "count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
      "object.remove", "sort", "trim"}
 )  # fmt: skip
 # Built-ins written as operators. `-` subtracts (also sets), `|` unites sets and parts a comprehension's head from its body.

@@ -44,10 +44,28 @@ class Bundle:
         return cls(modules, data, "sha256:" + hashlib.sha256(text.encode()).hexdigest())
 
 
+def documents(data: Mapping[str, Any], datasets: Mapping[str, Any]) -> dict[str, Any]:
+    """All the documents an engine is given: the policies' own, `datasets`, and `treated`, worked out from the two.
+
+    `treated` (dataset -> column -> treatment) says nothing that dataset.rego does not; it is what each question would else work
+    out again, column by column. A contract or a table of treatments that is out of shape has none, and is left to the rules.
+    """
+    known = data.get("treatments")
+    treated = {name: _treated(contract, known) for name, contract in datasets.items()} if isinstance(known, Mapping) else {}
+    return {**data, "datasets": dict(datasets), "treated": {name: found for name, found in treated.items() if found is not None}}
+
+
+def _treated(contract: Any, treatments: Mapping[str, Any]) -> dict[str, Any] | None:
+    columns = contract.get("columns") if isinstance(contract, Mapping) else None
+    if not isinstance(columns, Mapping):
+        return None
+    return {name: treatments[kind] for name, kind in columns.items() if isinstance(kind, str) and kind in treatments}
+
+
 def write_opa_bundle(bundle: Bundle, out: Path, datasets: Mapping[str, Any] | None = None) -> None:
     """`out` is a bundle for `opa run --bundle` (tar.gz), revision = the policies' digest; equal policies give equal bytes."""
     files = {f"/{name}": text for name, text in bundle.modules.items()}
-    files["/data.json"] = _text({**bundle.data, "datasets": dict(datasets or {})})
+    files["/data.json"] = _text(documents(bundle.data, datasets or {}))
     files["/.manifest"] = _text({"revision": bundle.digest, "roots": [""], "rego_version": 1})
     with (
         out.open("wb") as raw,

@@ -6,9 +6,16 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from policies.bundle import ENTRYPOINT, Bundle
+from policies.bundle import ENTRYPOINT, Bundle, documents
 from policies.errors import EngineFailed, InvalidPolicies
 from policies.wire import decoded, encoded
+
+
+def as_input(question: Any) -> Any:
+    """`question` as the engine holds it, to be put to several engines. Raises TypeError for what is no JSON value."""
+    from regopy import Input
+
+    return Input(encoded(question))
 
 
 class EmbeddedEngine:
@@ -24,13 +31,13 @@ class EmbeddedEngine:
         self._interpreter: Any = None
 
     def ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
-        """The policies' answer as plain JSON values. Raises EngineFailed."""
-        from regopy import RegoError
+        """The policies' answer to a question (or to `as_input` of one) as plain JSON values. Raises EngineFailed."""
+        from regopy import Input, RegoError
 
         with self._lock:
             try:
                 self._prepare(datasets)
-                self._interpreter.set_input(encoded(input))
+                self._interpreter.set_input(input if isinstance(input, Input) else as_input(input))
                 answer = self._interpreter.query_bundle_entrypoint(self._compiled, ENTRYPOINT)
                 if not answer.ok():
                     raise EngineFailed("The embedded engine gave no answer.")
@@ -63,8 +70,8 @@ class EmbeddedEngine:
         source.log_level = LogLevel.NONE  # it would write to the process's standard output
         for name, text in self.bundle.modules.items():
             source.add_module(name, text)
-        source.add_data({**self.bundle.data, "datasets": encoded(datasets)})
-        compiled = source.build("data.sallyport.decision", [ENTRYPOINT])
+        source.add_data(documents(self.bundle.data, encoded(datasets)))
+        compiled = source.build(None, [ENTRYPOINT])
         if compiled is None or not compiled.ok():
             raise InvalidPolicies("The policies do not compile.")
         self._compiled, self._interpreter, self._datasets = compiled, Interpreter(), datasets

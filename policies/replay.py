@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import tee
 from typing import Any
 
-from policies.bulk import decide_all
+from policies.bulk import in_chunks
 from policies.bundle import Bundle
+from policies.client import PolicyClient
 from policies.decisions import Decision
+from policies.embedded import as_input
 
 EXAMPLES = 3
 
@@ -49,41 +50,65 @@ class Turn:
         }  # fmt: skip
 
 
+@dataclass(slots=True)
+class Tally:
+    """What was found among some of the decisions; tallies are added up in the order of the decisions."""
+
+    decided: int = 0
+    differs: int = 0  # recorded answers that today's policies and contracts would not give any more
+    turns: dict[tuple[tuple[str, ...], tuple[str, ...]], Turn] = field(default_factory=dict)
+
+    def count(self, each: Recorded, was: Decision, would: Decision) -> None:
+        self.decided += 1
+        self.differs += each.answer is not None and each.answer != (was.allow, was.reasons)
+        if was.reasons == would.reasons and was.obligations == would.obligations:
+            return
+        turn = self._turn(was.reasons, would.reasons, terms=was.allow and would.allow)
+        turn.count += 1
+        if len(turn.examples) < EXAMPLES:
+            turn.examples.append({"decision_id": each.id, **dict(_about(each.input))})
+
+    def add(self, other: Tally) -> None:
+        self.decided += other.decided
+        self.differs += other.differs
+        for (before, after), found in other.turns.items():
+            turn = self._turn(before, after, terms=found.terms)
+            turn.count += found.count
+            turn.examples += found.examples[: EXAMPLES - len(turn.examples)]
+
+    def _turn(self, before: tuple[str, ...], after: tuple[str, ...], *, terms: bool) -> Turn:
+        return self.turns.setdefault((before, after), Turn(before, after, terms=terms))
+
+
 def replay(
     recorded: Iterable[Recorded], *, now: Bundle, changed: Bundle, datasets: Mapping[str, Any], processes: int | None = None
 ) -> dict[str, Any]:
     """Counts of what was decided and of what would turn, the most frequent turn first.
 
-    The answer before is the recorded one; where none was kept, or to compare terms, the policies `now` in force are asked.
-    Both are asked under today's `datasets`, so that what turns does so by the policies alone.
+    Both the policies `now` in force and the `changed` ones are asked under today's `datasets`, so that what turns does so by the
+    policies alone. A recorded answer cannot stand for the first: contracts may have changed since, and terms are not recorded.
     """
-    one, two, three = tee(recorded, 3)
-    before = decide_all(now, (each.input for each in one), datasets, processes=processes)
-    after = decide_all(changed, (each.input for each in two), datasets, processes=processes)
-    turns: dict[Any, Turn] = {}
-    decided = differs = 0
-    for each, was, would in zip(three, before, after, strict=True):
-        decided += 1
-        differs += each.answer is not None and each.answer != (was.allow, was.reasons)
-        if was.reasons != would.reasons or was.obligations != would.obligations:
-            _count(turns, each, was, would)
-    found = sorted(turns.values(), key=lambda turn: (-turn.count, turn.before, turn.after))
+    total = Tally()
+    for tally in in_chunks(_tally, (now, changed), recorded, datasets, processes=processes):
+        total.add(tally)
+    found = sorted(total.turns.values(), key=lambda turn: (-turn.count, turn.before, turn.after))
     return {
-        "decided": decided, "turned": sum(turn.count for turn in found),
+        "decided": total.decided, "turned": sum(turn.count for turn in found),
         "would_be_allowed": sum(turn.count for turn in found if turn.kind == "would be allowed"),
         "would_be_denied": sum(turn.count for turn in found if turn.kind == "would be denied"),
-        # Recorded answers that today's policies and contracts would not give any more; the changed policies are not the cause.
-        "recorded_differently": differs,
+        # The changed policies are not the cause of these.
+        "recorded_differently": total.differs,
         "policies": {"now": now.digest, "changed": changed.digest}, "turns": [turn.as_json() for turn in found],
     }  # fmt: skip
 
 
-def _count(turns: dict[Any, Turn], each: Recorded, was: Decision, would: Decision) -> None:
-    key = (was.reasons, would.reasons)
-    turn = turns.setdefault(key, Turn(was.reasons, would.reasons, terms=was.allow and would.allow))
-    turn.count += 1
-    if len(turn.examples) < EXAMPLES:
-        turn.examples.append({"decision_id": each.id, **dict(_about(each.input))})
+def _tally(clients: tuple[PolicyClient, ...], datasets: Mapping[str, Any], chunk: list[Recorded]) -> Tally:
+    now, changed = clients
+    tally = Tally()
+    for each in chunk:
+        asked = as_input(each.input)
+        tally.count(each, now.decide(asked, datasets=datasets), changed.decide(asked, datasets=datasets))
+    return tally
 
 
 def _about(question: Any) -> Iterator[tuple[str, Any]]:

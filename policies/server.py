@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as Overrun
 from typing import Any
 from urllib.parse import urlsplit
 
-from policies.bundle import Bundle
+from policies.bundle import Bundle, documents
 from policies.errors import EngineFailed, InvalidPolicies
 
 SECONDS_TO_ANSWER = 2.0
@@ -107,7 +107,7 @@ class ServerEngine:
 
     def _push(self, datasets: Mapping[str, Any]) -> None:
         self._datasets = None
-        document = {**self.bundle.data, "datasets": dict(datasets)}
+        document = documents(self.bundle.data, datasets)
         text = json.dumps(document, sort_keys=True).encode()
         self._revision = hashlib.sha256(text).hexdigest()
         # One document, so that an answer is never given from half of it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +101,18 @@ def test_the_server_engine_gives_the_same_answer(tmp_path: Path, opa_server: Any
     assert {**said[0], "decision_id": ""} == {**local[0], "decision_id": ""}
 
 
+def processor_seconds() -> float:
+    """What this process and those it started have used; unlike the clock on the wall no busy machine changes it much."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def test_many_lines_are_decided_on_all_cores_in_their_order_and_fast(tmp_path: Path) -> None:
     lines = [json.dumps(q.live() if n % 3 else q.export()) for n in range(6000)]
-    began = time.monotonic()
+    began = processor_seconds()
     said = answers(decide(tmp_path, "\n".join(lines), name="input.jsonl"))
-    seconds = time.monotonic() - began
+    seconds = processor_seconds() - began
     assert [bool(answer["obligations"]) for answer in said] == [bool(n % 3) for n in range(6000)]
     assert len({answer["decision_id"] for answer in said}) == 6000
-    assert seconds < 60
-    print(f"{6000 / seconds:.0f} decisions a second")
+    assert seconds < 40
+    print(f"{6000 / seconds:.0f} decisions a second of processor time")

@@ -8,6 +8,8 @@ import data.sallyport.values
 # METADATA
 # title: The dataset asked for is described
 # description: By a contract that says what a decision needs. A truth is cheaper to look at than a contract.
+default asked := false
+
 asked if {
 	values.list_of_texts(data.datasets[input.resource.id].purposes)
 	values.whole(max_ttl)
@@ -22,19 +24,23 @@ max_ttl := data.datasets[input.resource.id].max_ttl
 
 columns := object.get(input.resource, "columns", [])
 
+# METADATA
+# title: Treatments
+# description: What the views made for a lease do to each known column asked for, by its class. Worked out beforehand where it was.
+treatments := object.filter(data.treated[input.resource.id], columns) if {
+	asked
+} else := {name: data.treatments[class] | some name, class in known}
+
 default known := {}
 
 # Asked columns that the contract describes, and their classes.
 known := object.filter(data.datasets[input.resource.id].columns, columns) if asked
 
-# METADATA
-# title: Treatments
-# description: What the views made for a lease do to each known column asked for, by its class.
-treatments := {name: data.treatments[class] | some name, class in known}
-
 classes := {class | some class in given_classes; data.treatments[class]}
 
 given_classes := {class | class := known[_]}
+
+default all_known := false
 
 # A column asked for twice is one column; looking up each is slow, so it is done only where the count does not settle it.
 all_known if {
@@ -48,8 +54,9 @@ all_known if {
 # description: Judged whether the dataset knows the column or not. Comparing whole objects first spares a look-up for each column.
 covered_by(names) if {
 	all_known
-	count(object.remove(known, names)) == 0
+	count(object.remove(treatments, names)) == 0
 } else if {
+	not all_known
 	count([name | some name in columns; not name in names]) == 0
 }
 

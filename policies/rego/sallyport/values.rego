@@ -3,7 +3,8 @@
 # description: Each rule holds where the named fields that are present are of its type; a missing field is no matter here.
 package sallyport.values
 
-texts(fields, names) if count([name | some name in names; value := fields[name]; not is_string(value)]) == 0
+# `concat` takes texts only: with anything else among them it has no value, and neither has the rule.
+texts(fields, names) if concat("", [value | some name in names; value := fields[name]])
 
 flags(fields, names) if count([name | some name in names; value := fields[name]; not is_boolean(value)]) == 0
 
@@ -31,14 +32,13 @@ row_typed(row, names) if {
 
 list_of_texts(value) if {
 	is_array(value)
-	count([item | some item in value; not is_string(item)]) == 0
+	concat("", value)
 }
 
 # METADATA
 # title: A whole number
-# description: Within the integers that every JSON reader keeps exactly (RFC 8259 section 6).
+# description: Within the integers that every JSON reader keeps exactly (RFC 8259 section 6). Only a number has a floor.
 whole(value) if {
-	is_number(value)
 	value <= 9007199254740991
 	value >= -9007199254740991
 	floor(value) == value
