@@ -40,7 +40,7 @@ def test_every_good_read_is_treated_alike_either_way() -> None:
 
 
 def test_a_contract_or_table_out_of_shape_is_left_to_the_rules() -> None:
-    broken = {"a": {"columns": []}, "b": None, "c": {"columns": {"x": ["direct"], "y": "nothing", "z": "direct"}}}
+    broken: dict[str, Any] = {"a": {"columns": []}, "b": None, "c": {"columns": {"x": ["direct"], "y": "nothing", "z": "direct"}}}
     assert documents(BUNDLE.data, broken)["treated"] == {"c": {"z": "pseudonym"}}
     assert documents({"treatments": ["clear"]}, broken)["treated"] == {}
 
