@@ -13,7 +13,7 @@ from compliance.attestations import Signer, Statement, Subject, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from policies.decisions import Decision
-from promotion import requests
+from promotion import requests, waivers
 from promotion.errors import ApprovalRefused, WrongState
 from promotion.requests import Promotion
 from promotion.states import State
@@ -30,8 +30,9 @@ def question(
     extra: tuple[Mapping[str, Any], ...] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What policy is asked about a promotion (POLICY.md, `promote`), with `extra` approvals as if they were given."""
-    checks = [{key: check[key] for key in ("name", "outcome", "digest")} for check in requests.checks(connection, promotion.id)]
-    findings = [{key: found[key] for key in ("id", "severity", "open")} for found in requests.findings(connection, promotion.id)]
+    made, seen = waivers.judged(connection, promotion, now)
+    checks = [{key: check[key] for key in ("name", "outcome", "digest")} for check in made]
+    findings = [{key: found[key] for key in ("id", "severity", "open")} for found in seen]
     return {
         "subject": dict(subject),
         "action": "promote",
@@ -61,7 +62,7 @@ def approve(
     decision = decide(question(connection, found, subject, now, extra=(approval,)))
     if not decision.allow and decision.reasons != (DIES_WITH_APPROVAL,):
         raise ApprovalRefused("Policy does not take this approval.", decision.reasons, decision.decision_id)
-    envelope = sign_statement(_statement(connection, found, approval, decision), signer)
+    envelope = sign_statement(_statement(connection, found, approval, decision, now), signer)
     connection.execute(
         "INSERT INTO promotion.approvals VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (request, by) DO UPDATE"
         " SET role = excluded.role, digest = excluded.digest, at = excluded.at, meaning = excluded.meaning,"
@@ -85,7 +86,9 @@ def record_refusal(connection: Connection[Any], promotion: str, refused: Approva
     requests.record(connection, found, event, "refused", by, now, refs=refs, reasons=refused.reasons)
 
 
-def _statement(connection: Connection[Any], promotion: Promotion, approval: Mapping[str, Any], decision: Decision) -> Statement:
+def _statement(
+    connection: Connection[Any], promotion: Promotion, approval: Mapping[str, Any], decision: Decision, now: datetime
+) -> Statement:
     """What is signed (21 CFR 11.50: name, time, meaning), over the digests of everything it rests on."""
     rows = connection.execute(
         "SELECT name, envelope FROM promotion.checks WHERE request = %s ORDER BY name", (promotion.id,)
@@ -94,6 +97,7 @@ def _statement(connection: Connection[Any], promotion: Promotion, approval: Mapp
         Subject("model", promotion.digest),
         Subject("contract", promotion.contract_digest),
         *(Subject(f"check/{name}", digest(canonical_json(envelope))) for name, envelope in rows),
+        *(Subject(f"waiver/{name}", value) for name, value in sorted(waivers.standing(connection, promotion, now).items())),
         Subject("policies", decision.policy_digest),
     )
     return Statement(subjects, PREDICATE_TYPE, dict(approval) | {"promotion": promotion.id, "decision_id": decision.decision_id})

@@ -13,7 +13,7 @@ from compliance.attestations import Signer, Statement, Subject, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from policies.decisions import Decision
-from promotion import requests
+from promotion import requests, waivers
 from promotion.approvals import Decide, question
 from promotion.errors import DeploymentRefused, NotDeployed, Tampered, WrongState
 from promotion.requests import Promotion
@@ -52,25 +52,31 @@ def deploy(
     return moved, envelope
 
 
-def earlier(connection: Connection[Any], project: str, name: str, wanted: str) -> str:
-    """The promotion by which the digest `wanted` was deployed before. Raises NotDeployed."""
+def earlier(
+    connection: Connection[Any], project: str, name: str, *, digest: str | None = None, version: int | None = None
+) -> str:
+    """The promotion by which that digest, or that version, was deployed before. Raises NotDeployed."""
     row = connection.execute(
-        "SELECT request FROM promotion.deployments WHERE project = %s AND name = %s AND digest = %s ORDER BY id DESC LIMIT 1",
-        (project, name, wanted),
+        "SELECT d.request FROM promotion.deployments d JOIN promotion.requests r ON r.id = d.request"
+        " WHERE d.project = %s AND d.name = %s AND (d.digest = %s OR r.version = %s) ORDER BY d.id DESC LIMIT 1",
+        (project, name, digest, version),
     ).fetchone()
     if row is None:
-        raise NotDeployed("That digest was never deployed under this name.")
+        raise NotDeployed("That was never deployed under this name.")
     return str(row[0])
 
 
 def history(connection: Connection[Any], project: str, name: str) -> list[dict[str, Any]]:
     """What was in production under that name, newest first."""
     rows = connection.execute(
-        "SELECT digest, deployed_by, deployed_at, request FROM promotion.deployments WHERE project = %s AND name = %s"
-        " ORDER BY id DESC",
+        "SELECT d.digest, r.version, d.deployed_by, d.deployed_at, d.request FROM promotion.deployments d"
+        " JOIN promotion.requests r ON r.id = d.request WHERE d.project = %s AND d.name = %s ORDER BY d.id DESC",
         (project, name),
     ).fetchall()
-    return [{"digest": d, "deployed_by": by, "deployed_at": at.isoformat(), "promotion": r} for d, by, at, r in rows]
+    return [
+        {"digest": value, "version": version, "deployed_by": by, "deployed_at": at.isoformat(), "promotion": request}
+        for value, version, by, at, request in rows
+    ]
 
 
 def current(connection: Connection[Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -106,6 +112,7 @@ def _statement(connection: Connection[Any], promotion: Promotion, decision: Deci
         Subject("model", promotion.digest),
         Subject("contract", promotion.contract_digest),
         *(Subject(name, digest(canonical_json(envelope))) for name, envelope in rows),
+        *(Subject(f"waiver/{name}", value) for name, value in sorted(waivers.standing(connection, promotion, now).items())),
         Subject("policies", decision.policy_digest),
     )
     predicate = {

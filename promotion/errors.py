@@ -51,6 +51,22 @@ class DeploymentRefused(ApprovalRefused):
     code: ClassVar[str] = "deployment_refused"
 
 
+class WaiverRefused(PromotionError):
+    """The waiver, or the closing of a finding, is not taken."""
+
+    code: ClassVar[str] = "waiver_refused"
+
+    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+
+
+class FindingNotFound(PromotionError):
+    """There is no such open finding."""
+
+    code: ClassVar[str] = "finding_not_found"
+
+
 class NotDeployed(PromotionError):
     """No model of that name is deployed."""
 

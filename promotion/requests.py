@@ -69,15 +69,18 @@ def submit(
 
 def move(
     connection: Connection[Any], promotion: str, to: State, *, actor: Actor, now: datetime, refs: Mapping[str, str] | None = None,
-    detail: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None, event: str | None = None,
 ) -> Promotion:  # fmt: skip
-    """The promotion is in state `to`, and the ledger says so. Raises WrongState when its life cycle does not allow it."""
+    """The promotion is in state `to`, and the ledger says so, by `event` if it is another than the state's own.
+
+    Raises WrongState when its life cycle does not allow it.
+    """
     before = get(connection, promotion, lock=True)
     if to not in TRANSITIONS[before.state]:
         raise WrongState(f"A promotion that is {before.state} cannot become {to}.")
     connection.execute("UPDATE promotion.requests SET state = %s, changed_at = %s WHERE id = %s", (to, now, promotion))
     outcome = "refused" if to in (State.REFUSED, State.REJECTED) else "done"
-    record(connection, before, EVENTS[to], outcome, actor, now, refs=refs, detail=detail)
+    record(connection, before, event or EVENTS[to], outcome, actor, now, refs=refs, detail=detail)
     return get(connection, promotion)
 
 
@@ -106,8 +109,8 @@ def store_check(
         return
     for finding in check.findings:
         connection.execute(
-            "INSERT INTO promotion.findings VALUES (%s, %s, %s, %s, true)",
-            (promotion.id, finding.id, finding.severity, finding.detail),
+            "INSERT INTO promotion.findings VALUES (%s, %s, %s, %s, true, %s)",
+            (promotion.id, finding.id, finding.severity, finding.detail, check.name),
         )
     record(
         connection, promotion, "check:completed", "done" if check.outcome == "passed" else "failed", actor, now,
@@ -136,10 +139,11 @@ def checks(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
 
 
 def findings(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
-    """The promotion's findings."""
+    """The promotion's findings; a closed one says who closed it and why."""
     return _rows(
-        connection, "SELECT id, severity, detail, open FROM promotion.findings WHERE request = %s ORDER BY id", promotion
-    )
+        connection, "SELECT id, severity, detail, open, check_name AS check, closed_by, closed_at, closed_why AS why"
+        " FROM promotion.findings WHERE request = %s ORDER BY id", promotion,
+    )  # fmt: skip
 
 
 def approvals(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:

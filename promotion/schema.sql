@@ -38,6 +38,26 @@ CREATE TABLE IF NOT EXISTS promotion.findings (
     PRIMARY KEY (request, id)
 );
 
+-- Which check found it, and who put it to rest, when and why.
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS check_name text NOT NULL DEFAULT '';
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_by text;
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_at timestamptz;
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_why text;
+
+-- Failed checks that somebody accepted for a time. Rows are only added.
+CREATE TABLE IF NOT EXISTS promotion.waivers (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request    text NOT NULL REFERENCES promotion.requests,
+    check_name text NOT NULL,
+    by         text NOT NULL,
+    role       text NOT NULL,
+    digest     text NOT NULL,
+    why        text NOT NULL,
+    at         timestamptz NOT NULL,
+    until      timestamptz NOT NULL,
+    envelope   jsonb NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS promotion.approvals (
     request  text NOT NULL REFERENCES promotion.requests,
     by       text NOT NULL,

@@ -32,19 +32,18 @@ class ModelStore:
             return digest
         partial = self._root / "partial" / uuid4().hex
         partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, partial, symlinks=True)
-        if tree_digest(partial) != digest:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise Tampered("The model changed while it was copied.")
-        for path in partial.rglob("*"):
-            if path.is_file():
-                path.chmod(0o444)
-                _sync(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.rename(target)
-        except OSError:
-            shutil.rmtree(partial, ignore_errors=True)  # somebody else put the same bytes first
+            shutil.copytree(folder, partial, symlinks=True)
+            if tree_digest(partial) != digest:
+                raise Tampered("The model changed while it was copied.")
+            for path in partial.rglob("*"):
+                if path.is_file():
+                    path.chmod(0o444)
+                    _sync(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _rename(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         return digest
 
     def folder(self, digest: str) -> Path:
@@ -93,6 +92,15 @@ class ModelStore:
 
     def _statement_file(self, project: str, name: str) -> Path:
         return self._root / "deployments" / project / f"{name}.dsse.json"
+
+
+def _rename(partial: Path, target: Path) -> None:
+    """`target` holds the bytes, by us or by somebody who put the same ones first."""
+    try:
+        partial.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _sync(path: Path) -> None:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, File, Form, UploadFile
-from pydantic import BaseModel, Field
+from psycopg import Connection
+from pydantic import BaseModel, Field, model_validator
 
 from gateway.api.dependencies import Asking, Given
+from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
-from promotion import approvals, deployments, requests
-from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound
+from promotion import approvals, deployments, requests, waivers
+from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound, WaiverRefused
 from promotion.model_contracts import load_model_contract
 from promotion.states import State
 
 router = APIRouter(tags=["promotion"])
 
-MOST_FILES = 2_000
+MOST_FILES = 1_000
+MOST_NAME_BYTES, MOST_PATH_BYTES = 200, 1_000
 
 
 class Approval(BaseModel):
@@ -37,10 +42,23 @@ class Why(BaseModel):
     why: str = Field(min_length=1, max_length=4000)
 
 
-class Digest(BaseModel):
-    """An earlier deployed digest."""
+class Waiver(Why):
+    """Why a failed check is accepted, and the last day on which it is (UTC)."""
 
-    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    until: date
+
+
+class Earlier(BaseModel):
+    """An earlier deployed digest, or the version of the model it had."""
+
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    version: int | None = Field(default=None, ge=1, lt=1 << 31)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.digest is None) == (self.version is None):
+            raise ValueError("give either a digest or a version")
+        return self
 
 
 class InvalidUpload(GatewayError):
@@ -119,6 +137,31 @@ def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]
     return _whole(given, name)
 
 
+@router.post("/promotions/{name}/checks/{check}/waive")
+def waive(name: str, check: str, body: Waiver, given: Given, asking: Asking) -> dict[str, Any]:
+    """The failed check is waived under a signature until the end of that day; a refusal is in the ledger, too."""
+    until = datetime.combine(body.until, time.min, UTC) + timedelta(days=1)
+
+    def act(connection: Connection[Any]) -> None:
+        waivers.waive(
+            connection, name, check, by=asking.actor(), why=body.why, until=until, waivable=waivable(given), signer=given.signer,
+            now=given.clock(),
+        )  # fmt: skip
+
+    return _review(name, given, asking, act)
+
+
+@router.post("/promotions/{name}/findings/{finding}/close")
+def close(name: str, finding: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]:
+    """The finding is closed, for a reason that stands in the ledger."""
+    return _review(
+        name, given, asking,
+        lambda connection: waivers.close_finding(
+            connection, name, finding, by=asking.actor(), why=body.why, now=given.clock()
+        ),
+    )  # fmt: skip
+
+
 @router.post("/promotions/{name}/deploy")
 def deploy(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """Policy is asked again; the store points at exactly the approved bytes, under a signature."""
@@ -155,12 +198,12 @@ def history(project: str, name: str, given: Given, asking: Asking) -> dict[str, 
 
 
 @router.post("/models/{project}/{name}/rollback")
-def rollback(project: str, name: str, body: Digest, given: Given, asking: Asking) -> dict[str, Any]:
+def rollback(project: str, name: str, body: Earlier, given: Given, asking: Asking) -> dict[str, Any]:
     """An earlier deployed digest is in production again, if policy still allows it."""
     if project not in asking.projects:
         raise NotDeployed("No such model in your projects.")
     with given.pool.connection() as connection:
-        promotion = deployments.earlier(connection, project, name, body.digest)
+        promotion = deployments.earlier(connection, project, name, digest=body.digest, version=body.version)
     return deploy(promotion, given, asking)
 
 
@@ -173,15 +216,44 @@ def _take(given: Services, project: str, model: str | None, files: list[UploadFi
         return given.tracking(project).fetch(model, target) or None
     if len(files) > MOST_FILES:
         raise InvalidUpload(f"A model has at most {MOST_FILES:,} files.")
-    for file in files:
-        path = PurePosixPath(file.filename or "")
-        if not path.name or path.is_absolute() or ".." in path.parts or "\x00" in str(path):
-            raise InvalidUpload("A file's name leads out of the model's folder.")
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as opened:
+    places = [_place(file.filename or "") for file in files]
+    folders = {parent for place in places for parent in place.parents}
+    if len(set(places)) < len(places) or folders & set(places):
+        raise InvalidUpload("Two of the files stand in one place: each is sent once, under a name that is no other's folder.")
+    for file, place in zip(files, places, strict=True):
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        with (target / place).open("xb") as opened:
             shutil.copyfileobj(file.file, opened)
     return None
+
+
+def _place(name: str) -> PurePosixPath:
+    """Where in the model's folder the file of that name stands. Raises InvalidUpload, never repeating the name."""
+    place = PurePosixPath(name)
+    if not place.name or place.is_absolute() or ".." in place.parts or "\\" in name:
+        raise InvalidUpload("A file's name leads out of the model's folder.")
+    try:
+        encoded = [part.encode() for part in place.parts]
+    except UnicodeEncodeError as error:
+        raise InvalidUpload("A file's name is no text.") from error
+    if not name.isprintable():
+        raise InvalidUpload("A file's name holds characters that cannot be seen.")
+    if max(map(len, encoded)) > MOST_NAME_BYTES or sum(map(len, encoded)) + len(encoded) > MOST_PATH_BYTES:
+        raise InvalidUpload(f"A file's name is longer than {MOST_NAME_BYTES} bytes, or its path than {MOST_PATH_BYTES:,}.")
+    return place
+
+
+def _review(name: str, given: Services, asking: Subject, act: Callable[[Connection[Any]], object]) -> dict[str, Any]:
+    """The promotion after `act`; who was refused is in the ledger."""
+    _visible(given, asking, name)
+    try:
+        with given.pool.connection() as connection:
+            act(connection)
+    except WaiverRefused as refused:
+        with given.pool.connection() as connection:
+            waivers.record_refusal(connection, name, refused, by=asking.actor(), now=given.clock())
+        raise
+    return _whole(given, name)
 
 
 def _visible(given: Services, asking: Subject, name: str) -> requests.Promotion:
@@ -194,11 +266,12 @@ def _visible(given: Services, asking: Subject, name: str) -> requests.Promotion:
 
 def _whole(given: Services, name: str) -> dict[str, Any]:
     with given.pool.connection() as connection:
-        return requests.get(connection, name).as_json() | {
-            "checks": requests.checks(connection, name),
-            "findings": requests.findings(connection, name),
-            "approvals": requests.approvals(connection, name),
-        }
+        found = requests.get(connection, name)
+        checks, findings = waivers.judged(connection, found, given.clock())
+        return found.as_json() | {
+            "checks": checks, "findings": findings, "approvals": requests.approvals(connection, name),
+            "waivers": waivers.waivers(connection, name),
+        }  # fmt: skip
 
 
 def _record_refusal(given: Services, name: str, refused: ApprovalRefused, asking: Subject) -> None:

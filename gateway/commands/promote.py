@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_user
-from gateway.console import emit_json, fail, people, say
+from gateway.commands.dossier import dossier
+from gateway.console import emit_json, fail, people, say, table
 
 POLL_SECONDS = 0.4
 AT_WORK = ("submitted", "checking")
@@ -73,16 +76,24 @@ def failed(promotion: dict[str, Any]) -> list[dict[str, Any]]:
 @command.command("list")
 @as_user
 def list_(gateway: Gateway) -> None:
-    """The promotions of your projects, newest first."""
-    emit_json(gateway.get("/v1/promotions"))
+    """The promotions of your projects, newest first: a table for people, JSON for programs."""
+    found = gateway.get("/v1/promotions")
+    rows = [
+        (one["id"], f"{one['project']}/{one['name']}", str(one["version"]), one["tier"], one["state"], one["author"])
+        for one in found["items"]
+    ]
+    table("Promotions", ("id", "model", "version", "tier", "state", "author"), rows)
+    emit_json(found)
 
 
 @command.command()
 @click.argument("promotion_id")
 @as_user
 def show(gateway: Gateway, promotion_id: str) -> None:
-    """One promotion: checks, approvals, state."""
-    emit_json(gateway.get(f"/v1/promotions/{promotion_id}"))
+    """One promotion: checks, findings, waivers, approvals, state; as tables for people, JSON for programs."""
+    found = gateway.get(f"/v1/promotions/{promotion_id}")
+    dossier(found)
+    emit_json(found)
 
 
 @command.command()
@@ -113,13 +124,55 @@ def deploy(gateway: Gateway, promotion_id: str) -> None:
 
 
 @command.command()
-@click.argument("project")
-@click.argument("name")
-@click.argument("digest")
+@click.argument("promotion_id")
+@click.argument("check")
+@click.option("--why", required=True, help="Why the failed check is accepted.")
+@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day it is (UTC).")
 @as_user
-def rollback(gateway: Gateway, project: str, name: str, digest: str) -> None:
-    """Put an earlier deployed DIGEST of model NAME back into production."""
-    _step(gateway, f"/v1/models/{project}/{name}/rollback", {"digest": digest})
+def waive(gateway: Gateway, promotion_id: str, check: str, why: str, until: datetime) -> None:
+    """Accept a failed CHECK for a time, under your signature; policy says which checks may be."""
+    body = {"why": why, "until": until.date().isoformat()}
+    _step(gateway, f"/v1/promotions/{promotion_id}/checks/{quote(check, safe='')}/waive", body)
+
+
+@command.group()
+def finding() -> None:
+    """What the checks found."""
+
+
+@finding.command()
+@click.argument("promotion_id")
+@click.argument("finding_id")
+@click.option("--why", required=True, help="Why it needs no more looking at.")
+@as_user
+def close(gateway: Gateway, promotion_id: str, finding_id: str, why: str) -> None:
+    """Close a finding for a reason that stands in the ledger."""
+    _step(gateway, f"/v1/promotions/{promotion_id}/findings/{quote(finding_id, safe='')}/close", {"why": why})
+
+
+@command.command()
+@click.argument("which", nargs=-1, required=True, metavar="[PROJECT] NAME [DIGEST]")
+@click.option("--to", "version", type=click.IntRange(min=1), help="The version to go back to.")
+@as_user
+def rollback(gateway: Gateway, which: tuple[str, ...], version: int | None) -> None:
+    """Put an earlier deployed model back into production: NAME --to VERSION, or PROJECT NAME DIGEST."""
+    project, name, digest = _named(gateway, which, version)
+    body = {"digest": digest} if version is None else {"version": version}
+    _step(gateway, f"/v1/models/{quote(project, safe='')}/{quote(name, safe='')}/rollback", body)
+
+
+def _named(gateway: Gateway, which: tuple[str, ...], version: int | None) -> tuple[str, str, str]:
+    """Project, name and digest of what is to be rolled back; the project is looked up when it is not said."""
+    if len(which) == 3 and version is None:
+        return which[0], which[1], which[2]
+    if version is None or len(which) > 2:
+        raise click.UsageError("Say NAME --to VERSION, or PROJECT NAME DIGEST.")
+    if len(which) == 2:
+        return which[0], which[1], ""
+    projects = [one["project"] for one in gateway.get("/v1/models")["items"] if one["name"] == which[0]]
+    if len(projects) != 1:
+        fail("model_not_found", f"{len(projects)} of your projects have a model of that name in production; say which.")
+    return projects[0], which[0], ""
 
 
 def _step(gateway: Gateway, path: str, body: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from gateway.web.offers import signing_roles
 from gateway.web.rendering import page
 from gateway.web.visitors import Acting, Visiting
 from policies.decisions import Decision
-from promotion import approvals, requests
+from promotion import approvals, requests, waivers
 from promotion.errors import PromotionNotFound
 from promotion.model_contracts import ModelContract, load_model_contract
 from promotion.requests import Promotion
@@ -51,8 +51,9 @@ def one(request: Request, name: str, given: Given, who: Visiting) -> Response:
     found = visible(given, who.asking, name)
     data = given.policy.engine.bundle.data
     with given.pool.connection() as connection:
+        checks, findings = waivers.judged(connection, found, given.clock())
         dossier: dict[str, Any] = {
-            "checks": requests.checks(connection, name), "findings": requests.findings(connection, name),
+            "checks": checks, "findings": findings, "waivers": waivers.waivers(connection, name),
             "approvals": requests.approvals(connection, name), "deployed": deployed(connection, found),
         }  # fmt: skip
         said = preview(given, connection, found, who.asking)

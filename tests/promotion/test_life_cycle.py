@@ -151,13 +151,16 @@ def test_another_model_supersedes_the_first_and_rollback_brings_it_back(gate):
         second.digest,
         first.digest,
     ]
-    back = deployments.earlier(gate.connection, "readmission", "readmission", first.digest)
+    back = deployments.earlier(gate.connection, "readmission", "readmission", digest=first.digest)
     assert gate.deploy(replace(first, id=back)).state is State.DEPLOYED
     folder, statement = gate.store.open_verified("readmission", "readmission", gate.keys())
     assert folder == gate.store.folder(first.digest) and statement.predicate["promotion"] == first.id
     assert len(deployments.current(gate.connection)) == 1
     with pytest.raises(NotDeployed):
-        deployments.earlier(gate.connection, "readmission", "readmission", "sha256:" + "0" * 64)
+        deployments.earlier(gate.connection, "readmission", "readmission", digest="sha256:" + "0" * 64)
+    assert deployments.earlier(gate.connection, "readmission", "readmission", version=2) == second.id
+    with pytest.raises(NotDeployed):
+        deployments.earlier(gate.connection, "readmission", "readmission", version=3)
 
 
 def test_rollback_to_a_model_whose_approvals_are_old_needs_them_anew(gate):
