@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from promotion.checks import CHECKS
 from promotion.checks.context import CheckResult
 from promotion.errors import PromotionNotFound, WrongState
 from promotion.model_contracts import ModelContract
@@ -131,11 +132,13 @@ def every(connection: Connection[Any], projects: tuple[str, ...]) -> list[Promot
 
 
 def checks(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
-    """The promotion's checks as policy and people read them, in the order they ran."""
-    return _rows(
-        connection, "SELECT name, outcome, digest, summary, seconds FROM promotion.checks WHERE request = %s ORDER BY ctid",
+    """The promotion's checks as policy and people read them, in the order they run."""
+    found = _rows(
+        connection, "SELECT name, outcome, digest, summary, seconds FROM promotion.checks WHERE request = %s ORDER BY name",
         promotion,
     )  # fmt: skip
+    order = {name: place for place, name in enumerate(CHECKS)}
+    return sorted(found, key=lambda one: order.get(one["name"], len(order)))
 
 
 def findings(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def rollback(
     """The earlier model is in production again, if policy still allows it, as in the API."""
     if sure != "yes":
         raise FormInvalid("Tick that you mean it, then roll back.")
-    api.rollback(project, name, api.Digest(digest=digest), given, who.asking)
+    api.rollback(project, name, api.Earlier(digest=digest), given, who.asking)
     return RedirectResponse(f"/web/models/{project}/{name}?done=rolled-back", 303)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,25 @@ NOT_SCORED = "The model could not be scored on the held-back rows."
 TOO_FEW = "Too few rows were held back."
 
 
-def ask(context: CheckContext, task: str) -> dict[str, Any] | str:
-    """The answer to `task`, whose numbers are finite or None; or a sentence that says why there is none."""
+def ask(context: CheckContext, task: str, *, words: Collection[str] = (), held_back: bool = True) -> dict[str, Any] | str:
+    """The answer to `task`, whose numbers are finite or None; or a sentence that says why there is none.
+
+    `words` are the model's own texts; a task that is not about rows held back needs none.
+    """
     used = [
-        name for name in (context.run.inputs if context.run else ()) if name in context.holdouts and name in context.snapshots
+        name
+        for name in (context.run.inputs if context.run else ())
+        if name in context.snapshots and (name in context.holdouts or not held_back)
     ]
     if not used:
         return NOTHING_HELD_BACK
     work = context.work / task
     work.mkdir(parents=True, exist_ok=True)
     (work / "contract.json").write_text(context.contract.model_dump_json(), "utf-8")
-    places = {
-        context.folder: "/sallyport/model",
-        context.holdouts[used[0]]: "/sallyport/holdout",
-        context.snapshots[used[0]][0]: "/sallyport/snapshot",
-    }
+    (work / "words.json").write_text(json.dumps(sorted(words)), "utf-8")
+    places = {context.folder: "/sallyport/model", context.snapshots[used[0]][0]: "/sallyport/snapshot"}
+    if held_back:
+        places[context.holdouts[used[0]]] = "/sallyport/holdout"
     ended = context.run_isolated(
         [sys.executable, "/sallyport/score_in_jail.py", task],
         read_only={**places, SCORER: "/sallyport/score_in_jail.py"},

@@ -1,17 +1,22 @@
-"""Leakage: no personal data and no secret in any text of the model, including the strings inside its graph."""
+"""Leakage: no personal data and no secret in any text of the model, no row of a person among its examples, and no input that is
+the label in another form."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from promotion.checks.context import CheckContext, CheckResult, result
+from promotion.checks.context import CheckContext, CheckResult, Finding, result
+from promotion.checks.jailed import FEWEST_OF_A_KIND, FEWEST_ROWS, ask
 from promotion.checks.texts import MOST_CHARACTERS, read, texts_of
 
 # What may not stand anywhere, and what may not stand where people write. A vocabulary may say where and when.
 ANYWHERE = frozenset({"SSN", "EMAIL"})
 IN_WORDS = ANYWHERE | {"PHONE", "ACCOUNT", "VEHICLE", "NAME"}
 MOST_SINGLE = 3_000
+MOST_WORDS = 100_000
+TELLS_ALL = 0.99  # an input that alone predicts so well is the label in another form
 PLUGINS = (
     "AWSKeyDetector", "ArtifactoryDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
     "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "MailchimpDetector", "NpmDetector", "OpenAIDetector",
@@ -21,18 +26,50 @@ PLUGINS = (
 
 
 def run(context: CheckContext) -> CheckResult:
-    """Passes when no text of the model holds an identifier or a secret. Kinds and counts only are reported."""
+    """Passes when no text of the model holds an identifier or a secret, and training data does not show through.
+
+    Kinds and counts only are reported.
+    """
     problems, looked, characters = [], 0, 0
+    words: set[str] = set()
     for file in sorted(path for path in context.folder.rglob("*") if path.is_file()):
         name = file.relative_to(context.folder).as_posix()
         found = texts_of(name, read(file))
+        words.update(found.words[:MOST_WORDS])
         looked, characters = looked + 1, characters + sum(map(len, found.words))
         kinds = _kinds(context, found.words, IN_WORDS) | _kinds(context, found.identifiers, ANYWHERE)
         kinds |= _kinds(context, [name], ANYWHERE)
         problems += [f"{name} holds personal data ({kind})." for kind in sorted(kinds)]
         problems += [f"{name} holds a secret ({kind})." for kind in sorted(_secrets([*found.words, *found.identifiers]))]
-    evidence = {"files": looked, "characters": characters}
-    return result(context, "leakage", problems, f"No personal data or secret in {looked} files.", evidence)
+    evidence: dict[str, Any] = {"files": looked, "characters": characters, "training": None}
+    shown, notes, evidence["training"] = _training(context, words)
+    good = f"No personal data or secret in {looked} files, no training row among its examples."
+    return result(context, "leakage", problems + shown, good, evidence, notes)
+
+
+def _training(context: CheckContext, words: set[str]) -> tuple[list[str], list[Finding], dict[str, Any] | None]:
+    """Problems, notes and counts of what the training snapshot says of the model. Without a snapshot, lineage has failed."""
+    if not any(name in context.snapshots for name in (context.run.inputs if context.run else ())):
+        return [], [], None
+    measured = ask(context, "leakage", words=words, held_back=False)
+    if isinstance(measured, str):
+        return ["The model could not be compared with the training snapshot."], [], None
+    problems = []
+    if min(measured["positives"], measured["rows"] - measured["positives"]) >= FEWEST_OF_A_KIND:
+        problems = [
+            f"Input {name} alone predicts the label (ROC AUC {value:.3f}): it is the label in another form."
+            for name, value in measured["alone"].items()
+            if value is not None and value > TELLS_ALL
+        ]
+    if measured["remembered"]:
+        problems.append(f"{measured['remembered']} of its example rows are training rows that fewer than {FEWEST_ROWS} are like.")
+    notes = [
+        Finding(
+            f"leakage-rare-{name}", "medium", f"The model knows {count} values of {name} that fewer than {FEWEST_ROWS} rows have."
+        )
+        for name, count in measured["rare_words"].items()
+    ]
+    return problems, notes, measured
 
 
 def _kinds(context: CheckContext, texts: Iterable[str], telling: frozenset[str]) -> set[str]:

@@ -1,7 +1,8 @@
 """Performance: the model meets its contract's thresholds on persons that were held back from its author.
 
-The model runs in the jail, on rows that never left the live zone; a handful of numbers come out. Beside them stands what
-the masking costs: the same metrics on the snapshot, and how far the inputs' distributions differ.
+The model runs in the jail, on the rows of those persons, which came through the snapshot's treatments and never left the live
+zone; a handful of numbers come out. Beside them stand the same metrics on the snapshot, and how far the inputs' distributions
+differ. What the treatments themselves cost is not measured: both sides went through them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _gaps(measured: dict[str, Any]) -> dict[str, float]:
 
 
 def _skew(evidence: dict[str, Any]) -> list[Finding]:
-    """Masking skew is seen by people and stops nobody: the metrics on held-back rows are the ones that count."""
+    """A difference from the snapshot is seen by people and stops nobody: the metrics on held-back rows count."""
     found = [
         Finding(
             f"performance-psi-{name}", "medium", f"Input {name} is distributed otherwise than in the snapshot (PSI {value:.2f})."

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import onnxruntime
 
-from promotion import measures
+from promotion import leaks, measures
 
 POSITIVE_FROM = 0.5
 MOST_ROWS = 200_000  # in scoring; beyond, a sample tells as much
@@ -97,7 +97,7 @@ def explanation(contract: dict[str, Any], model: Model) -> dict[str, Any]:
     """What each input is worth, on held-back rows."""
     live = Rows("/sallyport/holdout", contract, MOST_EXPLAINED)
     found = measures.importance(model, live.inputs, live.labels)
-    alone = {name: _alone(values, live.labels) for name, values in live.inputs.items()}
+    alone = {name: leaks.alone(values, live.labels) for name, values in live.inputs.items()}
     return {**_metrics(live, model), "importance": found, "alone": alone}
 
 
@@ -106,6 +106,20 @@ def membership(contract: dict[str, Any], model: Model) -> dict[str, Any]:
     live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
     found = [measures.losses(rows.labels, model(rows.inputs)) for rows in (masked, live)]
     return {"rows": len(live.labels), "members": len(masked.labels), **measures.attack(*found)}
+
+
+def leakage(contract: dict[str, Any], folder: str) -> dict[str, Any]:
+    """What the snapshot and the model's own words and examples say of each other; the model is not run."""
+    masked = Rows("/sallyport/snapshot", contract)
+    words = set(json.loads(Path("/sallyport/work/words.json").read_text()))
+    examples = leaks.examples_in(Path(folder))
+    positives = int(masked.labels.sum())
+    return {
+        "rows": len(masked.labels), "positives": positives,
+        "alone": {name: leaks.alone(values, masked.labels) for name, values in masked.inputs.items()},
+        "rare_words": leaks.rare(masked.inputs, words), "examples": len(examples),
+        "remembered": leaks.remembered(masked.inputs, examples),
+    }  # fmt: skip
 
 
 def _metrics(rows: Rows, model: Model) -> dict[str, Any]:
@@ -117,20 +131,13 @@ def _metrics(rows: Rows, model: Model) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _alone(values: Any, labels: Any) -> float:
-    """The AUC of one numeric input by itself, in the better direction; 0.5 for words."""
-    if values.dtype.kind != "f":
-        return 0.5
-    area = measures.auc(labels, np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
-    return max(area, 1 - area)
-
-
 TASKS = {"performance": performance, "fairness": fairness, "explanation": explanation, "membership": membership}
 
 
 def main(task: str) -> None:
     contract = json.loads(Path("/sallyport/work/contract.json").read_text())
-    found = TASKS[task](contract, Model("/sallyport/model"))
+    folder = "/sallyport/model"
+    found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder))
     Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found)))
 
 

@@ -284,6 +284,42 @@ def test_leakage_finds_what_was_planted(context, place, planted):
     assert not any(value in json.dumps(result.as_json()) for value in (SSN, EMAIL, PHONE, NAME, KEY))
 
 
+def test_leakage_finds_an_input_that_is_the_label_in_another_form(context):
+    for disguise in (
+        lambda frame: frame.assign(pressure=frame["label"] * -100.0),
+        lambda frame: frame.assign(pressure=frame["pressure"].where(frame["label"] == 1)),
+        lambda frame: frame.assign(diagnosis=np.where(frame["label"] == 1, "asthma", "Bell palsy")),
+    ):
+        visits(1).to_parquet(context.snapshots[SNAPSHOT][0] / "visits-0.parquet")
+        result = CHECKS["leakage"](with_rows(context, disguise, "snapshot"))
+        assert result.outcome == "failed" and "alone predicts the label" in result.summary
+
+
+def test_leakage_finds_training_rows_among_the_examples_and_says_no_value(context):
+    row = visits(1).iloc[7][["age", "pressure", "diagnosis"]].to_dict()
+    (context.folder / "input_example.json").write_text(json.dumps([row]))
+    result = CHECKS["leakage"](replace(context, digest=tree_digest(context.folder)))
+    assert result.outcome == "failed" and "1 of its example rows are training rows" in result.summary
+    assert row["diagnosis"] not in json.dumps(result.as_json())
+    (context.folder / "input_example.json").write_text(json.dumps([row | {"age": row["age"] + 1}]))
+    assert CHECKS["leakage"](context).outcome == "passed"
+
+
+def test_leakage_notes_values_of_few_people_that_the_model_knows(context):
+    frame = visits(1)
+    frame.loc[:3, "diagnosis"] = "kuru"
+    frame.to_parquet(context.snapshots[SNAPSHOT][0] / "visits-0.parquet")
+    result = CHECKS["leakage"](with_model(context, trained(frame)))
+    assert [(one.id, one.severity) for one in result.findings] == [("leakage-rare-diagnosis", "medium")]
+    assert result.outcome == "passed" and "kuru" not in json.dumps(result.as_json())
+
+
+def test_leakage_of_a_model_without_a_snapshot_is_of_its_texts_alone(context):
+    assert CHECKS["leakage"](replace(context, run=None)).evidence["training"] is None
+    broken = with_contract(context, features="SELECT nothing FROM visits")
+    assert CHECKS["leakage"](broken).outcome == "failed"
+
+
 def test_leakage_passes_a_vocabulary_of_diseases_named_after_people_and_boosted_trees(context):
     for file, text in {"README.md": "# Readmission\n\nTrained on the autumn snapshot; see the contract.\n",
                        "input_example.json": '{"columns": ["age", "diagnosis"], "data": [[61.0, "Bell palsy"]]}',
