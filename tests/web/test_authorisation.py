@@ -46,6 +46,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/break-glass/{name}/review": {"json": {"outcome": "justified", "note": "a test"}},
     "POST /v1/promotions": {"data": {"project": "readmission", "contract": MODEL.read_text("utf-8")}},
     "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
+    "POST /v1/promotions/{name}/checks/{check}/waive": {"json": {"why": "a test", "until": "2099-01-01"}},
+    "POST /v1/promotions/{name}/findings/{finding}/close": {"json": {"why": "a test"}},
     "POST /v1/promotions/{name}/reject": {"json": {"why": "a test"}},
     "POST /v1/egress-requests": {"data": {"project": "readmission", "why": "a test"}, "files": [("files", ("../a", b""))]},
     "PUT /v1/egress-requests/{name}/files/{path}": {"files": [("file", ("a.csv", b"a"))]},
