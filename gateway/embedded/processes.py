@@ -56,8 +56,7 @@ def running(home: Home, name: str) -> psutil.Process | None:
 
 def start(home: Home, part: Part) -> None:
     """The part runs and answers. Raises StackError, naming its log, when it does not in time."""
-    if not running(home, part.name):
-        _spawn(home, part)
+    spawn(home, part)
     deadline = time.monotonic() + part.seconds
     while time.monotonic() < deadline:
         if part.ready():
@@ -78,11 +77,34 @@ def stop(home: Home, name: str, stop_signal: int = signal.SIGTERM) -> bool:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(SECONDS_TO_STOP)
+    _end_what_it_left(home, name)
     _pid_file(home, name).unlink(missing_ok=True)
     return process is not None
 
 
-def _spawn(home: Home, part: Part) -> None:
+def spawn(home: Home, part: Part) -> None:
+    """The part runs, if it did not before; whether it answers is for `start` to wait for. Raises StackError."""
+    if running(home, part.name):
+        return
+    _end_what_it_left(home, part.name)
+    _launch(home, part)
+
+
+def _end_what_it_left(home: Home, name: str) -> None:
+    """No process that the part's own one started is left; one that was killed cannot have ended them itself."""
+    try:
+        session = json.loads(_pid_file(home, name).read_text("utf-8"))["pid"]
+    except (OSError, ValueError, KeyError):
+        return
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.environ().get("SALLYPORT_HOME") == str(home.root):
+                process.kill()
+        except (psutil.Error, OSError):
+            continue  # it has ended, or is somebody else's
+
+
+def _launch(home: Home, part: Part) -> None:
     with home.log(part.name).open("ab") as log:
         try:
             child = subprocess.Popen(

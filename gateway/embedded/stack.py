@@ -56,8 +56,7 @@ def _up(home: Home, report: Report) -> None:
         home.secret(PASSWORDS).unlink(missing_ok=True)
     step.done("configuration")
     for part in (mlflow(home, passwords["mlflow"]), gateway(home), worker(home), model_server(home)):
-        if not processes.running(home, part.name):
-            processes._spawn(home, part)
+        processes.spawn(home, part)
     for part in (gateway(home), worker(home), model_server(home), mlflow(home, passwords["mlflow"])):
         processes.start(home, part)
         step.done(part.name)
@@ -94,7 +93,12 @@ def mlflow(home: Home, password: str) -> Part:
         sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--artifacts-destination", str(home.folder("mlflow")),
         "--workers", "1", "--enable-workspaces", "--uvicorn-opts", f"--uds {path} --log-level warning",
     ]  # fmt: skip
-    environment = _environment(home) | {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    environment = _environment(home) | {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # five more processes, for what is not offered here
+    }
     return Part("mlflow", command, lambda: _answers("http://localhost/health", path), environment, seconds=180)
 
 

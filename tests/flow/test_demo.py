@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from compliance.verify import verify_bundle
@@ -128,6 +129,23 @@ def test_too_few_people_are_refused_at_the_snapshot_with_a_sentence(home: Path, 
     assert "k_unreachable" in done.stderr and "without suppressing" in done.stderr
 
 
+def listening(path: Path) -> set[int]:
+    """The processes that listen on a Unix socket of that path."""
+    return {
+        process.pid
+        for process in psutil.process_iter()
+        for connection in _sockets(process)
+        if connection.laddr == str(path) and connection.status in ("LISTEN", "NONE")
+    }
+
+
+def _sockets(process: psutil.Process) -> list[Any]:
+    try:
+        return list(process.net_connections("unix"))
+    except psutil.Error:
+        return []
+
+
 def test_parts_killed_at_once_start_again_with_their_state(home: Path) -> None:
     for part in ORDER:
         process = processes.running(Home(home), part)
@@ -137,5 +155,6 @@ def test_parts_killed_at_once_start_again_with_their_state(home: Path) -> None:
     stopped = sallyport(home, "status")
     assert stopped.returncode == 1 and "stopped" in stopped.stderr
     assert sallyport(home, "up").returncode == 0
+    assert len(listening(Home(home).sockets / "mlflow.sock")) == 1  # what the killed server left behind is gone
     listed = sallyport(home, "snapshot", "list", "--as", "dana")
     assert any(snapshot["state"] == "built" for snapshot in json.loads(listed.stdout)["items"])
