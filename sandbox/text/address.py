@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from sandbox.text import lexicon
 from sandbox.text.tokens import Token
 
 Span = tuple[int, int, str]
+_start, _end = attrgetter("start"), attrgetter("end")
 MOST_WORDS = 5  # that one place draws in on each side
 SAME_LINE, NEXT_LINE = re.compile(r"[ \t]*[,/-]?[ \t]*\Z"), re.compile(r"[ \t]*[,.]?[ \t]*\n[ \t,]*\Z")
 # A number of an address: beside a place or a name, and no quantity.
@@ -47,8 +50,9 @@ def _named_roads(text: str, words: Sequence[Token], found: Sequence[Span]) -> It
 
 def _words(text: str, words: Sequence[Token], streets: Sequence[tuple[int, int]]) -> Iterator[Span]:
     for start, end in streets:
-        after = [w for w in words if w.start >= end][:MOST_WORDS]
-        before = [w for w in words if w.end <= start][::-1][:MOST_WORDS]
+        right = bisect_left(words, end, key=_start)
+        left = bisect_right(words, start, key=_end)
+        after, before = words[right : right + MOST_WORDS], words[max(0, left - MOST_WORDS) : left][::-1]
         yield from _run(text, after, end, forward=True)
         yield from _run(text, before, start, forward=False)
 

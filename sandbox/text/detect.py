@@ -13,6 +13,7 @@ from sandbox.text.names import Names
 from sandbox.text.tokens import Token, tokens, true_case
 
 PIECE = 20_000  # characters given to the language model at once
+READ_BY_MODEL = 200_000  # characters of one text; behind them the lists of names decide alone, recall first
 # What may stand between two parts of one name or one address.
 GLUE = {"NAME": re.compile(r"[ \t]?[-.'’]?[ \t]?\Z"), "GEO": re.compile(r"[ \t]{0,2}[-.,'’/]?[ \t]{0,2}\n?[ \t]{0,2}\Z")}
 # Characters that are not seen and would part a name for the recognisers but not for a reader.
@@ -43,10 +44,13 @@ def find_all(batch: Sequence[tuple[str, Mapping[str, str]]], name: str) -> list[
     """For each text with its record the identifiers in it, in order, not overlapping; `name` is the language model's."""
     visible = [_visible(text) for text, _ in batch]
     pieces = [list(_pieces(text)) for text, _ in visible]
-    read = iter(model.entities(name, [piece.cased for text in pieces for piece in text]))
+    read = iter(model.entities(name, [piece.cased for text in pieces for piece in text if piece.offset < READ_BY_MODEL]))
     every = []
     for (text, where), parts, (_, record) in zip(visible, pieces, batch, strict=True):
-        found = [f for piece in parts for f in _in_piece(piece, *next(read), record)]
+        found = []
+        for piece in parts:
+            persons, areas = next(read) if piece.offset < READ_BY_MODEL else (_listed(piece), [])
+            found += _in_piece(piece, persons, areas, record)
         merged = _merge(text, found)
         every.append([Found(where[f.start], where[f.end - 1] + 1, f.kind) for f in merged] if where else merged)
     return every
@@ -57,6 +61,11 @@ def _in_piece(piece: Piece, persons: model.Spans, areas: model.Spans, record: Ma
     spans = [*Names(text, piece.words, persons, areas).found(), *shapes.spans(text), *records.spans(text, piece.words, record)]
     spans += address.around(text, piece.words, spans)
     return [Found(start + piece.offset, end + piece.offset, kind) for start, end, kind in spans]
+
+
+def _listed(piece: Piece) -> model.Spans:
+    """The words with a capital that are names somewhere, for a piece that the language model does not read."""
+    return [(word.start, word.end) for word in piece.words if word.capital and lexicon.is_name(word.folded)]
 
 
 def _visible(text: str) -> tuple[str, list[int] | None]:

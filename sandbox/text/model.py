@@ -40,9 +40,13 @@ def engine(model: str) -> Any:
 def entities(model: str, texts: Sequence[str]) -> list[tuple[Spans, Spans]]:
     """For each text the spans of persons and those of places."""
     found = []
-    for _, artifacts in engine(model).process_batch(texts, language="en", batch_size=BATCH):
-        persons = [(e.start_char, e.end_char) for e in artifacts.entities if e.label_ in PERSON]
-        areas = [(e.start_char, e.end_char) for e in artifacts.entities if e.label_ in AREA]
+    made = engine(model)
+    named = made.ner_model_configuration.model_to_presidio_entity_mapping
+    # The pipeline itself: Presidio's artifacts (lemmas, keywords) would be made and thrown away.
+    for doc in made.nlp["en"].pipe(texts, batch_size=BATCH):
+        kinds = [(e.start_char, e.end_char, named.get(e.label_, e.label_)) for e in doc.ents if e.label_ not in IGNORED]
+        persons = [(start, end) for start, end, kind in kinds if kind in PERSON]
+        areas = [(start, end) for start, end, kind in kinds if kind in AREA]
         found.append((persons, areas))
     return found
 

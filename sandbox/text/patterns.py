@@ -5,6 +5,8 @@ Each pattern is linear in the length of the text: no nested repetition over the 
 
 from __future__ import annotations
 
+import re
+
 MONTH = (
     r"(?i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
@@ -40,25 +42,27 @@ PLAIN_STREET = (
     r"|parkway|pkwy|highway|hwy|circle|cir|crescent|close)"
 )
 # Street words of other languages, as a word before the name or as the end of the word.
-ROAD_BEFORE = (
-    r"(?i:rua|r|rue|plac|pl|aleje|os|osiedle|rondo|platz|torg|pátio|praia|vila|ladeira|quadra|sítio|parque|loteamento"
-    r"|núcleo|conjunto|viela|ruelle|cours|vico|lungomare|strada|nábřeží|třída|sídliště|đường|phố|via|viale|vicolo|calle|c/"
-    r"|avenida|av|avda|avenue|ave|piazza|plaza|praça|largo|travessa|estrada|corso"
-    r"|ulica|ul|aleja"
-    r"|al|carrera|cra|carretera|camino|paseo|jalan|jln|chemin|impasse|allée|boulevard|bd|quai|cours|place|route|strada|str"
-    r"|bulevardul"
-    r"|calea|soseaua|rruga|trg|nám|náměstí|cesta|prolongación|privada|callejón|andador|circuito|cerrada|hacienda|rodovia"
-    r"|alameda)"
+_ROADS_BEFORE = (
+    "rua r rue plac pl aleje os osiedle rondo platz torg pátio praia vila ladeira quadra sítio parque loteamento "
+    "núcleo conjunto viela ruelle cours vico lungomare strada nábřeží třída sídliště đường phố via viale vicolo "
+    "calle c/ avenida av avda avenue ave piazza plaza praça largo travessa estrada corso ulica ul aleja al carrera "
+    "cra carretera camino paseo jalan jln chemin impasse allée boulevard bd quai place route str bulevardul calea "
+    "soseaua rruga trg nám náměstí cesta prolongación privada callejón andador circuito cerrada hacienda rodovia "
+    "alameda"
 )
-ROAD_ENDING = (
-    r"(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|ring|damm|ufer|vej|vænget|vænge|gade|gata|gatan|gate|vägen|väg|veien"
-    r"|vei|katu"
-    r"|tie|kuja|polku|rinne|raitti|stræti|vegur|laan|straat|plein|kade|dijk|gracht|pad|hof|terrasse|steeg|singel|allé"
-    r"|bulevardi|torget|toget|plads|veg|bakken|marken|hof|utca|út|tér)"
+ROADS_BEFORE = _ROADS_BEFORE.split()
+ROAD_BEFORE = "(?i:" + "|".join(ROADS_BEFORE) + ")"
+_ROAD_ENDINGS = (
+    "straße strasse str. gasse weg platz allee ring damm ufer vej vænget vænge gade gata gatan gate vägen väg veien "
+    "vei katu tie kuja polku rinne raitti stræti vegur laan straat plein kade dijk gracht pad hof terrasse steeg "
+    "singel allé bulevardi torget toget plads veg bakken marken utca út tér"
 )
+ROAD_ENDINGS = _ROAD_ENDINGS.split()
+ROAD_ENDING = "(?i:" + "|".join(f"(?<={re.escape(ending)})" for ending in ROAD_ENDINGS) + ")"
 UNIT = r"(?:,?\s+(?i:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Flat|Door|Box|#)\.?\s*#?\w[\w-]{0,8})?"
-WORD = r"[^\W\d_][\w'’.-]*"
-CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]*"
+# Bounded: a word is tried from each of its letters, so an unbounded one would cost the square of its length.
+WORD = r"[^\W\d_][\w'’.-]{0,40}"
+CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]{0,40}"
 ID_LABEL = (
     r"(?i:\b(?:MRN|hosp(?:ital)?\.?|unit|med(?:ical)? ?rec(?:ord)?|chart|record|account|acct|a/c|policy|plan"
     r"|member(?:ship)?|subscriber|group"
@@ -104,15 +108,16 @@ PATTERNS: dict[str, tuple[str, str]] = {
         r"(?i:\b(?:phone|tel|telephone|mobile|cell|fax|pager|call|callback|contact|whatsapp|ph|office|home|work|dial)\b)"
         r"[\w.#()]{0,12}[ \t:=.#-]*(\+?[\d(][\d ().-]{5,18}\d(?:\s?(?:x|ext\.?)\s?\d{1,6})?)",
     ),
-    "email": ("EMAIL", r"[\w.+'%-]+@[\w-]+(?:\.[\w-]+)+"),
+    "email": ("EMAIL", r"(?<![\w.+'%-])[\w.+'%-]++@[\w-]++(?:\.[\w-]++)++"),
     "spelled email": (
         "EMAIL",
-        r"\b[\w.+-]+\s?(?:\[at\]|\(at\)| at )\s?[\w-]+\s?(?:\[dot\]|\(dot\)| dot |\.)\s?(?:com|org|net|edu|example)\b",
+        r"(?<![\w.+-])[\w.+-]++\s?(?:\[at\]|\(at\)| at )\s?[\w-]{1,64}"
+        r"\s?(?:\[dot\]|\(dot\)| dot |\.)\s?(?:com|org|net|edu|example)\b",
     ),
     "url": ("URL", r"(?i:\b(?:https?://|www\.))[^\s<>\")]+"),
     "bare host": (
         "URL",
-        r"(?<![\w@.])(?:[a-z0-9-]+\.)+(?:com|org|net|info|biz|edu|gov|io|example|health|test|co\.uk|de|fr)\b(?:/[^\s<>\")]*)?",
+        r"(?<![\w@.-])(?:[a-z0-9-]++\.)+(?:com|org|net|info|biz|edu|gov|io|example|health|test|co\.uk|de|fr)\b(?:/[^\s<>\")]*)?",
     ),
     "handle": ("URL", r"(?<![\w@.])@[A-Za-z_][\w.]{2,30}"),
     "ip": ("IP", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]\d)"),
@@ -194,7 +199,11 @@ PATTERNS: dict[str, tuple[str, str]] = {
     ),
     "road ending": (
         "GEO",
-        r"(?:\b\d{1,6}[ \t]+)?\b(?:" + CAPITAL + r"[ \t]+){0,2}[^\W\d_][\w'’-]*" + ROAD_ENDING + r"[ \t]+\d{1,6}[A-Za-z]?\b",
+        r"(?:\b\d{1,6}[ \t]+)?(?<![\w'’-])(?:"
+        + CAPITAL
+        + r"[ \t]+){0,2}[^\W\d_][\w'’-]{1,40}+\.?(?=[ \t]+\d)"
+        + ROAD_ENDING
+        + r"[ \t]+\d{1,6}[A-Za-z]?\b",
     ),
     "road word": (
         "GEO",

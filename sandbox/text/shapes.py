@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sandbox.text import lexicon
-from sandbox.text.patterns import PATTERNS, PLAIN_STREET
+from sandbox.text.patterns import PATTERNS, PLAIN_STREET, ROADS_BEFORE
 from sandbox.text.tokens import TOKEN
 
 Span = tuple[int, int, str]
@@ -25,10 +25,55 @@ FEWEST_IN_CODE = 4  # digits
 WEAK = frozenset(("st", "dr", "pl", "ct", "way", "place", "close", "circle", "square"))
 FEWEST, MOST = 7, 15  # digits of a telephone number (E.164 allows 15)
 
+LETTERS = re.compile(r"[^\W\d_]+")
+MONTHS = frozenset(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"))
+HIGH_AGE, STATE = re.compile(r"(?<!\d)(?:9\d|1[01]\d)(?!\d)"), re.compile(r",[ \t]+[a-z]{2}\b")
+
+Gate = Callable[[str, frozenset[str]], bool]
+
+
+def _any_word(words: str) -> Gate:
+    wanted = frozenset(words.split())
+    return lambda low, there: not wanted.isdisjoint(there)
+
+
+def _month(low: str, there: frozenset[str]) -> bool:
+    return any(word[:3] in MONTHS for word in there)
+
+
+def _at(low: str, there: frozenset[str]) -> bool:
+    return "@" in low
+
+
+def _high_age(low: str, there: frozenset[str]) -> bool:
+    return HIGH_AGE.search(low) is not None
+
+
+# What a text must hold (itself in small letters, and its words) for a pattern to be worth trying.
+GATES: dict[str, Gate] = {
+    "spelled date": _month, "day month": _month, "month year": _month, "compact date": _month,
+    "email": _at, "handle": _at,
+    "spelled email": lambda low, there: "at" in there,
+    "url": lambda low, there: "http" in low or "www." in low,
+    "ipv6": lambda low, there: low.count(":") > 1,
+    "age over 89": _high_age, "aged over 89": _high_age, "age of a person": _high_age,
+    "spelled age": _any_word("ninety hundred"),
+    "labelled ssn": _any_word("ssn social"),
+    "road before": _any_word(" ".join(ROADS_BEFORE) + " c"),
+    "road word": _any_word("utca u út útja tér rkp ulica köz tanya sokak sok cad caddesi sokağı mahallesi"),
+    "corner": _any_word("corner"),
+    "zip": lambda low, there: "zip" in low or "post" in low,
+    "city before state": lambda low, there: STATE.search(low) is not None,
+}  # fmt: skip
+
 
 def spans(text: str) -> Iterator[Span]:
     """(start, end, kind) of everything in `text` that has the shape of an identifier."""
+    low = text.lower()
+    words = frozenset(LETTERS.findall(low))
     for name, kind, expression in COMPILED:
+        if name in GATES and not GATES[name](low, words):
+            continue
         for match in expression.finditer(text):
             group = next(
                 (i for i in range(1, (match.re.groups or 0) + 1) if match[i] and i not in match.re.groupindex.values()), 0
@@ -92,15 +137,5 @@ def _is_street(words: list[str]) -> bool:
     inner = words[:last]
     if not inner or any(w in lexicon.FUNCTION_WORDS or w in lexicon.clinical() for w in inner):
         return False
-    strong = PLAIN.fullmatch(words[last]) is not None and words[last] not in (
-        "st",
-        "dr",
-        "pl",
-        "ct",
-        "way",
-        "place",
-        "close",
-        "circle",
-        "square",
-    )
+    strong = PLAIN.fullmatch(words[last]) is not None and words[last] not in WEAK
     return strong or any(lexicon.is_name(w) or w in lexicon.places() or not lexicon.is_english(w) for w in inner)

@@ -12,6 +12,8 @@ from sandbox.text.folding import fold
 # Letters, with the apostrophes inside them; a hyphen parts two words.
 TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*(?:['’`][^\W\d_]+)*")
 COMBINING = re.compile("[\u0300-\u036f]")
+POSSESSIVE, APOSTROPHES = ("'s", "’s", "'S", "’S"), dict.fromkeys(map(ord, "'’`"))
+LETTERS = re.compile(r"[^\W\d_]+")
 LINE = re.compile(r"[^\n]+")
 BORROWED = frozenset(("cafe", "naive", "resume", "fiance", "fiancee", "deja", "facade", "cliche", "papule", "menetrier", "role"))
 FEWEST_WORDS, SELDOM = 15, 0.03  # a text of so many words with so few capitals is written small
@@ -67,13 +69,11 @@ def true_case(text: str, words: list[Token], *, is_lower: frozenset[str]) -> str
 
 
 def _token(start: int, end: int, word: str, *, cased: bool) -> Token:
-    base = word
-    for ending in ("'s", "’s", "'S", "’S"):
-        base = base.removesuffix(ending)
-    folded = re.sub("['’`]", "", fold(base)) if base.isascii() or "'" in base or "’" in base else fold(base)
-    if base.isascii() and "'" not in base and "`" not in base:
-        folded = base.lower()
-    folded = COMBINING.sub("", folded)
+    base = word[:-2] if word.endswith(POSSESSIVE) else word
+    plain = base.isascii()
+    folded = base.lower() if plain else COMBINING.sub("", fold(base))
+    if not (plain and base.isalpha()):
+        folded = folded.translate(APOSTROPHES)
     shouted = len(base) > 1 and base.isupper()
     return Token(
         start, end, word, folded, word[0].isupper() or word[0].istitle(), shouted, cased, foreign=ord(max(base)) >= LATIN_END
@@ -82,10 +82,10 @@ def _token(start: int, end: int, word: str, *, cased: bool) -> Token:
 
 def _uncased_lines(text: str) -> list[tuple[int, int]]:
     """The parts of `text` written all in capitals, or all small."""
-    letters = [c for c in text if c.isalpha()]
-    if letters and not any(c.isupper() for c in letters):
+    letters = "".join(LETTERS.findall(text))
+    upper = sum(map(str.isupper, letters))
+    if letters and not upper:
         return [(0, len(text))]
-    upper = sum(c.isupper() for c in letters)
     if upper > 0.75 * max(1, len(letters)) and len(letters) > 12:
         return [(0, len(text))]
     words = [m[0] for m in TOKEN.finditer(text)]

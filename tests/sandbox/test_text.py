@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 
 from sandbox.text import Scrubber
+from sandbox.text.patterns import PATTERNS
+from sandbox.text.shapes import COMPILED
 
 SCRUBBER = Scrubber(processes=1)
 
@@ -69,3 +72,25 @@ def test_spans_are_in_order_and_do_not_overlap() -> None:
     found = SCRUBBER.find(text)
     assert all(one.end <= other.start for one, other in pairwise(found))
     assert {"NAME", "GEO", "PHONE", "EMAIL", "ID"} <= SCRUBBER.labels(text)
+
+
+@pytest.mark.parametrize("unit", ["x", "Seen with Anna Kowalczyk on 03/04/2021; lives at 12 Oak Street, MRN 8837261.\n"])
+def test_a_text_of_five_megabytes_is_scrubbed_in_bounded_time(unit: str) -> None:
+    text = unit * (5_000_000 // len(unit))
+    started = time.process_time()
+    clean = SCRUBBER.scrub_batch([text])[0] or ""
+    assert time.process_time() - started < 60
+    assert "Kowalczyk" not in clean and "8837261" not in clean
+
+
+UNITS = ["a", "A", "1", "a.", "1.", "1-", "-", "a-", "A1-", "A ", "1 ", "12 34 ", "+1", "@", "a@", "www.", ":", "a:", "1/", "_",
+         "x_", "é", "May ", "Rue de la ", "ssn ", "MRN:", "plate ", "1 A ", "home at "]  # fmt: skip
+
+
+def test_no_pattern_costs_more_than_linear_time_on_repeated_characters() -> None:
+    assert len(COMPILED) == len(PATTERNS)
+    for name, _, expression in COMPILED:
+        for unit in UNITS:
+            started = time.process_time()
+            sum(1 for _ in expression.finditer((unit * 8_000)[:8_000]))
+            assert time.process_time() - started < 0.2, f"{name} on {unit!r}"
