@@ -3,6 +3,8 @@
 A class is the rows alike in all quasi-identifiers; null is a value like another. l is the fewest distinct values of a sensitive
 column in a class, t the largest distance between a class's distribution and the table's: earth mover's distance over the ordered
 values for numbers, total variation for others. With several sensitive columns the worst counts.
+The risks are El Emam's: prosecutor 1/k; marketer the share of rows an attacker who links all of them gets right, classes / rows;
+journalist one over the smallest class of the population that a class of the table belongs to, None without a population.
 """
 
 from __future__ import annotations
@@ -28,13 +30,18 @@ class Risk:
     t: float | None
     prosecutor_risk: float
     unique_rows: int
+    marketer_risk: float = 0.0
+    journalist_risk: float | None = None
+    entropy_l: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def measure(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str] = ()) -> Risk:
-    """The risk of `frame`. Raises InvalidTable for a column it does not have or no quasi-identifier."""
+def measure(
+    frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str] = (), *, population: pl.DataFrame | None = None
+) -> Risk:
+    """The risk of `frame`, drawn from `population`. Raises InvalidTable for a column they do not have or no quasi-identifier."""
     _require_columns(frame, quasi, sensitive)
     sizes = frame.group_by(quasi).len("size")["size"]
     k = int(sizes.min() or 0)  # type: ignore[arg-type]
@@ -46,6 +53,9 @@ def measure(frame: pl.DataFrame, quasi: Sequence[str], sensitive: Sequence[str] 
         t=max((_t(frame, quasi, name) for name in sensitive), default=None),
         prosecutor_risk=1 / k if k else 0.0,
         unique_rows=int((sizes == 1).sum()),
+        marketer_risk=len(sizes) / frame.height if frame.height else 0.0,
+        journalist_risk=None if population is None else _journalist(frame, quasi, population),
+        entropy_l=min((_entropy_l(frame, quasi, name) for name in sensitive), default=None),
     )
 
 
@@ -69,6 +79,30 @@ def _l(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> int:
         return 0
     counts = frame.group_by(quasi).agg(pl.col(sensitive).n_unique().alias("n"))["n"]
     return int(counts.min())  # type: ignore[arg-type]
+
+
+def _entropy_l(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:
+    """The least exp(entropy) of a class's distribution of `sensitive` (Machanavajjhala 2007, definition 4.1)."""
+    if frame.is_empty():
+        return 0.0
+    share = pl.col("n") / pl.col("n").sum()
+    counts = frame.group_by([*quasi, sensitive]).len("n").group_by(quasi).agg((-(share * share.log()).sum()).exp().alias("e"))
+    return float(counts["e"].min())  # type: ignore[arg-type]
+
+
+def _journalist(frame: pl.DataFrame, quasi: Sequence[str], population: pl.DataFrame) -> float:
+    """One over the smallest class of the population that rows of the table are in; one it lacks counts as the table has it."""
+    _require_columns(population, quasi, ())
+    try:
+        found = (
+            frame.group_by(quasi)
+            .len("here")
+            .join(population.group_by(quasi).len("there"), on=quasi, how="left", nulls_equal=True)
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InvalidTable("The quasi-identifiers of table and population are of different types.") from error
+    smallest = found.select(pl.max_horizontal("here", "there").min()).item()
+    return 1 / smallest if smallest else 0.0
 
 
 def _t(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:

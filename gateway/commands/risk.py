@@ -14,13 +14,17 @@ from sandbox.errors import SandboxError
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--quasi", required=True, help="The quasi-identifiers, with commas between.")
 @click.option("--sensitive", default="", help="The sensitive columns, with commas between.")
+@click.option(
+    "--population", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The table that TABLE was drawn from."
+)
 @click.option("--json", "as_json", is_flag=True, help="The measures as JSON on standard output.")
-def command(table: Path, quasi: str, sensitive: str, as_json: bool) -> None:
+def command(table: Path, quasi: str, sensitive: str, population: Path | None, as_json: bool) -> None:
     """Measure k, l, t and the re-identification risk of TABLE (CSV, also .gz, or Parquet)."""
     from sandbox.risk import measure, read_table
 
     try:
-        risk = measure(read_table(table), _names(quasi), _names(sensitive))
+        whole = read_table(population) if population else None
+        risk = measure(read_table(table), _names(quasi), _names(sensitive), population=whole)
     except SandboxError as error:
         fail(error.code, str(error), "name columns that the table has, and give it as CSV or Parquet")
     if as_json:

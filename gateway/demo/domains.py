@@ -40,6 +40,12 @@ def _clinic(folder: Path) -> None:
     write(folder)
 
 
+def _bank(folder: Path) -> None:
+    from sandbox.domains.bank.generate import write
+
+    write(folder)
+
+
 DOMAINS = {
     "clinic": Domain(
         name="clinic",
@@ -52,6 +58,17 @@ DOMAINS = {
         example={"age": 71, "days": 5, "earlier_visits": 2, "hba1c": 7.9, "systolic": 151, "encounter_class": "inpatient",
                  "diagnosis": "heart failure"},
         generate=_clinic,
+    ),
+    "bank": Domain(
+        name="bank",
+        project="fraud",
+        columns=("customers.customer_id", "customers.ssn", "customers.birth_date", "customers.zip", "transactions.customer_id",
+                 "transactions.card_number", "transactions.amount"),
+        purpose="model-debugging",
+        why="The model flags small payments abroad; compare its inputs with the live rows.",
+        query="SELECT customer_id, ssn, birth_date, zip FROM customers ORDER BY customer_id LIMIT 3",
+        example={"amount": 240, "hour": 3, "category": "electronics", "abroad": "yes"},
+        generate=_bank,
     ),
     "adult": Domain(
         name="adult",

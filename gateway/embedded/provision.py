@@ -18,7 +18,7 @@ DAY = 86_400
 TRAINING_DAYS = 365
 UPGRADE_WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
 TOKEN_TTL = "1h"  # noqa: S105
-PROJECTS = "default,income,readmission,synthea"
+PROJECTS = "default,fraud,income,readmission,synthea"
 
 # The people of the demo and their roles; an organisation brings its own through its OIDC provider.
 PEOPLE = {

@@ -47,10 +47,21 @@ def test_nulls_are_a_value_like_another_and_the_worst_sensitive_column_counts() 
     assert list(class_sizes(frame, ["q"])) == [2, 2, 3, 3, 3]
 
 
+def test_marketer_journalist_and_entropy_follow_their_definitions() -> None:
+    frame = pl.DataFrame({"q": ["a", "a", "b", "b", "b"], "s": ["x", "y", "x", "x", "y"]})
+    population = pl.DataFrame({"q": ["a"] * 4 + ["b"] * 9})
+    risk = measure(frame, ["q"], ["s"], population=population)
+    assert (risk.marketer_risk, risk.journalist_risk) == (0.4, 0.25)
+    assert risk.entropy_l == pytest.approx(3 / 2 ** (2 / 3))
+    with pytest.raises(InvalidTable):
+        measure(frame, ["q"], population=pl.DataFrame({"other": [1]}))
+
+
 def test_an_empty_table_has_no_risk_and_one_row_has_all() -> None:
     frame = pl.DataFrame({"q": [1], "s": ["x"]})
     assert measure(frame, ["q"], ["s"]).as_json() == {
         "rows": 1, "k": 1, "classes": 1, "l": 1, "t": 0.0, "prosecutor_risk": 1.0, "unique_rows": 1,
+        "marketer_risk": 1.0, "journalist_risk": None, "entropy_l": 1.0,
     }  # fmt: skip
     assert measure(frame.clear(), ["q"], ["s"]).k == 0
 
