@@ -187,6 +187,8 @@ def _column(table: str, item: Any) -> Column:
     name = options.pop("name", None)
     if name is not None and name not in TREATMENTS:
         raise InvalidContract(f"{where}: the treatment is none of {', '.join(sorted(TREATMENTS))}.")
+    if name == "scrub" and options.get("style", "tags") not in ("tags", "surrogate"):
+        raise InvalidContract(f"{where}: the style of scrub is tags or surrogate.")
     references = next((relation.to for relation in item.relationships or () if relation.to), None)
     return Column(
         name=item.name,

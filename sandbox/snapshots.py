@@ -23,7 +23,9 @@ from sandbox.contracts import Class, Contract, Table
 from sandbox.enforcement import Limits, enforce
 from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError, SourceMismatch
 from sandbox.sources import Source, read_tables
+from sandbox.text.surrogates import Surrogates
 from sandbox.treatments import TREATMENTS, Keyed
+from sandbox.treatments.shift_date import offset_days
 
 PREDICATE_TYPE = "urn:sallyport:snapshot:v1"
 MANIFEST = "manifest.dsse.json"
@@ -39,8 +41,9 @@ class Scrubber(Protocol):
     def recipe(self) -> Mapping[str, Any]: ...
 
     def scrub_batch(
-        self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None]
-    ) -> list[str | None]: ...
+        self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None],
+        surrogates: Sequence[Surrogates] = (),
+    ) -> list[str | None]: ...  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ def _treat(
         if column.treatment == "suppress":
             continue
         if column.treatment == "scrub":
-            columns.append(_scrub(contract, given, persons, live, recipe, progress))
+            moved = _surrogates(contract, persons, len(given), recipe) if column.options.get("style") == "surrogate" else []
+            columns.append(_scrub(contract, given, persons, live, recipe, progress, moved))
             continue
         apply = TREATMENTS[str(column.treatment)]
         assert apply is not None
@@ -148,14 +152,25 @@ def _treat(
 
 def _scrub(
     contract: Contract, texts: pl.Series, persons: pl.Series | None, live: Mapping[str, pl.DataFrame], recipe: Recipe,
-    progress: Progress,
+    progress: Progress, surrogates: Sequence[Surrogates],
 ) -> pl.Series:  # fmt: skip
     records = _records(contract, live) if persons is not None else {}
     known = [records.get(person, {}) for person in persons] if persons is not None else [{}] * len(texts)
     total = len(texts)
     progress("scrub", 0, total)
-    clean = recipe.scrubber.scrub_batch(texts.to_list(), known, lambda done: progress("scrub", done, total))
+    given, report = texts.to_list(), lambda done: progress("scrub", done, total)
+    scrub = recipe.scrubber.scrub_batch
+    clean = scrub(given, known, report, surrogates) if surrogates else scrub(given, known, report)
     return pl.Series(texts.name, clean, dtype=pl.String)
+
+
+def _surrogates(contract: Contract, persons: pl.Series | None, number: int, recipe: Recipe) -> list[Surrogates]:
+    """One for each row: dates in its text move as those of its person's columns do."""
+    shifted = [column for column in contract.columns().values() if column.treatment == "shift-date"]
+    weekdays = any(column.options.get("weekdays") for column in shifted)
+    keyed = Keyed(recipe.key)
+    named = persons.cast(pl.String).to_list() if persons is not None else [None] * number
+    return [Surrogates(recipe.key, offset_days(keyed, person or "", weekdays=weekdays)) for person in named]
 
 
 def _records(contract: Contract, live: Mapping[str, pl.DataFrame]) -> dict[Any, dict[str, str]]:

@@ -13,8 +13,11 @@ from typing import Any
 
 from sandbox.errors import InvalidNotes
 from sandbox.text.scrubber import Scrubber
+from sandbox.text.surrogates import Surrogates
+from sandbox.treatments.keyed import Keyed
 
 TEXT, ID = "text", "note_id"
+SHIFT_KIND = "note-shift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +34,30 @@ class Summary:
 
 def scrub_file(
     given: Path, out: Path, scrubber: Scrubber, *, known: Path | None = None, key: str = "patient_id",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, surrogate_key: bytes | None = None,
 ) -> Summary:  # fmt: skip
     """`out` holds the rows of `given` with scrubbed texts, other fields as they were; on failure `out` is as before.
 
-    With `known`, a CSV table, everything that the row of the same `key` says is removed too. Raises InvalidNotes.
+    With `known`, a CSV table, everything that the row of the same `key` says is removed too. With `surrogate_key`
+    surrogates stand where tags would, the same for the same person and key. Raises InvalidNotes.
     """
     rows = list(read_notes(given))
     records = _records(rows, known, key) if known else [{} for _ in rows]
     texts = [row[TEXT] for row in rows]
     progress(0, len(rows))
-    clean = scrubber.scrub_all(texts, records, lambda done: progress(done, len(rows)))
+    instead = [_surrogates(surrogate_key, str(row.get(key) or row[ID])) for row in rows] if surrogate_key else []
+    clean = scrubber.scrub_all(texts, records, lambda done: progress(done, len(rows)), instead)
     removed: Counter[str] = Counter()
     for one in clean:
         removed.update(one.removed)
     _write(out, ({**row, TEXT: one.text} for row, one in zip(rows, clean, strict=True)))
     return Summary(len(rows), sum(bool(one.removed) for one in clean), dict(sorted(removed.items())))
+
+
+def _surrogates(key: bytes, person: str) -> Surrogates:
+    """Dates move back by 13 to 23 months, so that neither year nor month stays."""
+    drawn = int.from_bytes(Keyed(key).mac(SHIFT_KIND, person)[:8])
+    return Surrogates(key, -(397 + drawn % 304))
 
 
 def read_notes(path: Path) -> Iterator[dict[str, Any]]:

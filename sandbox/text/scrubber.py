@@ -1,4 +1,4 @@
-"""The scrubber: identifiers found in texts, tags in their place, on all cores where there is enough to do.
+"""The scrubber: identifiers found in texts, tags or surrogates in their place, on all cores where there is enough to do.
 
 Nothing in a text is interpreted, and no text ever reaches a log or an error.
 """
@@ -13,12 +13,13 @@ from typing import Any
 
 from sandbox.text.detect import Found, find_all
 from sandbox.text.model import MODEL
+from sandbox.text.surrogates import Surrogates
 
 VERSION = 2
 BATCH = 64
 ENOUGH_FOR_PROCESSES = 400_000  # characters; below, starting processes costs more than it saves
 
-Work = list[tuple[str, dict[str, str]]]
+Work = list[tuple[str, dict[str, str], Surrogates | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +55,29 @@ class Scrubber:
 
     def scrub_batch(
         self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]] = (),
-        progress: Callable[[int], None] = lambda done: None,
+        progress: Callable[[int], None] = lambda done: None, surrogates: Sequence[Surrogates] = (),
     ) -> list[str | None]:  # fmt: skip
-        """Each text with a tag where an identifier stood, in order; None stays None."""
-        return [one.text for one in self.scrub_all(texts, known, progress)]
+        """Each text with a tag, or a surrogate, where an identifier stood, in order; None stays None."""
+        return [one.text for one in self.scrub_all(texts, known, progress, surrogates)]
 
     def scrub_all(
         self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]] = (),
-        progress: Callable[[int], None] = lambda done: None,
+        progress: Callable[[int], None] = lambda done: None, surrogates: Sequence[Surrogates] = (),
     ) -> list[Scrubbed]:  # fmt: skip
         """What `scrub_batch` gives, with the kinds removed. Texts equal under equal records are scrubbed once."""
         given = list(known) or [{}] * len(texts)
-        seen: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        instead: list[Surrogates | None] = [*surrogates] or [None] * len(texts)
+        seen: dict[tuple[str, tuple[tuple[str, str], ...], Surrogates | None], int] = {}
         place: list[int | None] = []
-        for text, record in zip(texts, given, strict=True):
-            place.append(None if text is None else seen.setdefault((text, tuple(sorted(record.items()))), len(seen)))
-        clean = self._all([(text, dict(record)) for text, record in seen], progress)
+        for text, record, other in zip(texts, given, instead, strict=True):
+            place.append(None if text is None else seen.setdefault((text, tuple(sorted(record.items())), other), len(seen)))
+        clean = self._all([(text, dict(record), other) for text, record, other in seen], progress)
         return [Scrubbed(None, {}) if i is None else clean[i] for i in place]
 
     def _all(self, work: Work, progress: Callable[[int], None]) -> list[Scrubbed]:
         batches = [work[i : i + BATCH] for i in range(0, len(work), BATCH)]
         clean: list[Scrubbed] = []
-        for done in self._run(batches, sum(len(text) for text, _ in work)):
+        for done in self._run(batches, sum(len(text) for text, *_ in work)):
             clean += done
             progress(len(clean))
         return clean
@@ -92,13 +94,15 @@ class Scrubber:
 
 
 def _scrub(batch: Work, model: str) -> list[Scrubbed]:
-    return [_replaced(text, found) for (text, _), found in zip(batch, find_all(batch, model), strict=True)]
+    every = find_all([(text, record) for text, record, _ in batch], model)
+    return [_replaced(text, found, other) for (text, _, other), found in zip(batch, every, strict=True)]
 
 
-def _replaced(text: str, found: Sequence[Found]) -> Scrubbed:
+def _replaced(text: str, found: Sequence[Found], other: Surrogates | None) -> Scrubbed:
     parts, last, kinds = [], 0, Counter[str]()
     for one in found:
-        parts += [text[last : one.start], f"[{one.kind}]"]
+        value = text[one.start : one.end]
+        parts += [text[last : one.start], other.instead(one.kind, value) if other else f"[{one.kind}]"]
         last = one.end
         kinds[one.kind] += 1
     return Scrubbed("".join([*parts, text[last:]]), dict(kinds))

@@ -146,3 +146,16 @@ def test_any_changed_added_or_missing_file_is_seen(tmp_path: Path) -> None:
     victim.unlink()
     with pytest.raises(InvalidSnapshot):
         verify_snapshot(tmp_path / "out", keys)
+
+
+def test_surrogates_move_the_dates_of_a_text_as_the_persons_columns_move(tmp_path: Path) -> None:
+    told = {"name": "scrub", "style": "surrogate"}
+    columns = {table: [(*c[:3], told if c[3] == "scrub" else c[3]) for c in described] for table, described in COLUMNS.items()}
+    lines = (write_rows(tmp_path / "first") / "visits.jsonl").read_text("utf-8").splitlines()
+    visits = [row | {"note": f"Seen {row['day']}: Ada {PLANTED}."} for row in map(json.loads, lines)]
+    rows = write_rows(tmp_path / "rows", visits__jsonl="".join(json.dumps(row) + "\n" for row in visits))
+    build(rows, tmp_path / "out", text=contract_text(columns))
+    visits_out = frames(tmp_path / "out")["visits"]
+    for day, note in visits_out.select("day", "note").iter_rows():
+        assert note.startswith(f"Seen {day}: ") and not any(part in note for part in ("[", "Quackenbush", "Featherstone"))
+    assert visits_out.group_by("person_id").agg(pl.col("note").str.split(": ").list.last().n_unique())["note"].max() == 1
