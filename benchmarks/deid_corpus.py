@@ -3,6 +3,8 @@
 Two splits that share no layout, `tried` and `held_out`. Both were scored again and again while rules were written, so neither is
 held out any more in the strict sense: their figures say how well known layouts are handled, and flatter. Names come from Faker's
 locales and from a short list that Faker does not know; the scrubber's lists of names were built from Faker's locales as well.
+A third, `unseen`, has names, streets and towns written down by hand and layouts of other kinds of text (chats, letters, forms,
+tables, transcripts); it was written without a look at the rules.
 """
 
 from __future__ import annotations
@@ -111,6 +113,7 @@ KINDS = {
     "vin": "VEHICLE",
     "account": "ACCOUNT",
     "card": "ACCOUNT",
+    "ending": "ACCOUNT",
     "iban": "ACCOUNT",
     "old": "AGE_OVER_89",
     "street": "STREET",
@@ -120,6 +123,7 @@ KINDS = {
     "mac": "DEVICE",
     "url": "URL",
 }
+UNSEEN = Path(__file__).with_name("deid_unseen_names.txt")
 FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -130,7 +134,7 @@ def notes(split: str, number: int, seed: int) -> Iterator[tuple[dict[str, Any], 
         faker.seed_instance(seed * 100 + i)
     layouts = Path(__file__).with_name(f"deid_layouts_{split}.txt").read_text("utf-8").rstrip("\n").split("\n%%\n")
     for n in range(number):
-        fields = _fields(draw, fakers)
+        fields = _fields(draw, fakers) | (_unseen(draw) if split == "unseen" else {})
         text, spans = _fill(layouts[n % len(layouts)], fields)
         record = {
             name: fields[name]() for name in ("name", "mrn", "dob", "phone", "email", "street", "city", "zip", "ssn", "plan")
@@ -209,6 +213,26 @@ def _fields(draw: random.Random, fakers: list[Faker]) -> dict[str, Callable[[], 
     }
 
 
+def _unseen(draw: random.Random) -> dict[str, Callable[[], str]]:
+    """Names, streets and towns written down by hand, from no list that the scrubber has."""
+    lists = {key: _listed(line) for key, _, line in (text.partition(": ") for text in UNSEEN.read_text("utf-8").splitlines())}
+    given, family = lists["given"], lists["family"]
+    first, last = draw.choice(given), draw.choice(family).replace("-la-", " la ").replace("-der-", " der ")
+    street, city, card = draw.choice(lists["streets"]), draw.choice(lists["cities"]), _shape(draw, ["4### #### #### ####"])
+    fixed = {
+        "name": f"{first} {last}", "first": first, "last": last, "street": street, "city": city, "card": card,
+        "ending": card[-4:], "email": f"{first}.{last}@example.org".lower().replace(" ", "").replace("'", ""),
+    }  # fmt: skip
+    person = lambda: f"{draw.choice(given)} {draw.choice(family)}"  # noqa: E731
+    relative, clinician = person(), person()
+    fixed |= {"relative": relative, "clinician": clinician, "clinician_last": clinician.split(" ", 1)[1]}
+    return {key: (lambda value=value: value) for key, value in fixed.items()}
+
+
+def _listed(line: str) -> list[str]:
+    return line.split("|") if "|" in line else line.split()
+
+
 def _shape(draw: random.Random, options: list[str]) -> str:
     return "".join(str(draw.randrange(10)) if c == "#" else c for c in draw.choice(options))
 
@@ -218,7 +242,7 @@ def _day(draw: random.Random, options: list[str]) -> str:
 
 
 def main() -> None:
-    """usage: deid_corpus.py tried|held_out NUMBER SEED NOTES.jsonl TABLE.csv"""
+    """usage: deid_corpus.py tried|held_out|unseen NUMBER SEED NOTES.jsonl TABLE.csv"""
     import csv
 
     split, number, seed, out, table = sys.argv[1:]

@@ -1,6 +1,7 @@
 """Notes: throughput and leaks of the scrubber beside a loop of plain Presidio with the same spaCy model, in one run.
 
-usage: deid_notes.py [NUMBER] - unique notes of the held-out layouts; prints one JSON object.
+usage: deid_notes.py [NUMBER] - unique notes; prints one JSON object, progress to standard error. `times_plain` is of wall time on
+all cores; CPU seconds count this process and its children. The layouts are those of `held_out`, unseen no more (deid_corpus.py).
 """
 
 from __future__ import annotations
@@ -30,34 +31,48 @@ def main() -> None:
     made = list(notes("held_out", number, 2))
     texts, records = [note["text"] for note, _ in made], [record for _, record in made]
     scrubber = Scrubber()
-    plain, plain_rate = _timed(_plain_presidio(), texts[:PLAIN_NOTES])
-    ours, rate = _timed(scrubber.scrub_batch, texts)
-    known, known_rate = _timed(lambda given: scrubber.scrub_batch(given, records), texts)
-    repeated = (texts[: number // REPEATS] * REPEATS)[:number]
-    _, repeated_rate = _timed(scrubber.scrub_batch, repeated)
+    plain, plain_rate = _timed("plain Presidio", _plain_presidio(), texts[:PLAIN_NOTES])
+    ours, rate = _timed("scrubber", scrubber.scrub_batch, texts)
+    known, known_rate = _timed("scrubber, records known", lambda given: scrubber.scrub_batch(given, records), texts)
+    repeated = (texts[: max(1, number // REPEATS)] * (REPEATS + 1))[:number]
+    _, repeated_rate = _timed("repeated", scrubber.scrub_batch, repeated)
     sample = [note for note, _ in made]
     print(
         json.dumps(
             {
                 "notes": number,
                 "cores": len(os.sched_getaffinity(0)),
-                "plain_presidio": {"notes_per_second": plain_rate, **_score(sample[:PLAIN_NOTES], plain)},
-                "scrubber": {"notes_per_second": rate, "times_plain": rate / plain_rate, **_score(sample, ours)},
-                "scrubber_known": {
-                    "notes_per_second": known_rate,
-                    "times_plain": known_rate / plain_rate,
-                    **_score(sample, known),
-                },
-                "repeated_ten_times": {"notes_per_second": repeated_rate, "times_plain": repeated_rate / plain_rate},
+                "load": round(os.getloadavg()[0], 1),
+                "plain_presidio": {**plain_rate, **_score(sample[:PLAIN_NOTES], plain)},
+                "scrubber": {**_against(rate, plain_rate), **_score(sample, ours)},
+                "scrubber_known": {**_against(known_rate, plain_rate), **_score(sample, known)},
+                "repeated_ten_times": _against(repeated_rate, plain_rate),
             }
         )
     )
 
 
-def _timed(run: Callable[[Sequence[str]], Sequence[str | None]], texts: Sequence[str]) -> tuple[list[str], float]:
-    start = time.perf_counter()
+def _timed(
+    step: str, run: Callable[[Sequence[str]], Sequence[str | None]], texts: Sequence[str]
+) -> tuple[list[str], dict[str, float]]:
+    print(f"{step}: {len(texts):,} notes", file=sys.stderr, flush=True)
+    start, used = time.perf_counter(), _cpu()
     out = [text or "" for text in run(texts)]
-    return out, round(len(texts) / (time.perf_counter() - start), 1)
+    wall, cpu = time.perf_counter() - start, _cpu() - used
+    return out, {
+        "notes_per_second": round(len(texts) / wall, 1), "notes_per_cpu_second": round(len(texts) / max(cpu, 1e-9), 1),
+        "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2),
+    }  # fmt: skip
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of the children that have ended."""
+    return sum(os.times()[:4])
+
+
+def _against(ours: dict[str, float], plain: dict[str, float]) -> dict[str, float]:
+    ratio = {key: ours[f"notes_per_{key}"] / plain[f"notes_per_{key}"] for key in ("second", "cpu_second")}
+    return {**ours, "times_plain": round(ratio["second"], 2), "times_plain_cpu": round(ratio["cpu_second"], 2)}
 
 
 def _plain_presidio() -> Callable[[Sequence[str]], list[str]]:
