@@ -6,7 +6,7 @@ The same period gives the same bytes: nothing in a bundle tells when or by whom 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -20,14 +20,19 @@ from compliance.attestations import Signer, Statement, Subject, sign_statement
 from compliance.canonical import canonical_json, digest, digest_file
 from compliance.checkpoints import ORIGIN, note_text, sign_checkpoint, size_of
 from compliance.controls import ControlMatrix
+from compliance.crate import METADATA, crate
 from compliance.entries import rfc3339
 from compliance.errors import ExportFailed
 from compliance.extent import Extent, find_extent, leaf_hashes
 from compliance.findings import Watch
 from compliance.gathering import Attestation, Gathered, earlier_entries, gather
 from compliance.merkle import Tree
+from compliance.oscal import assessment_results
 from compliance.pages import report_page
+from compliance.publishing import thinned
 from compliance.regulations import Profile, load_profile
+from compliance.reports import REPORTS
+from compliance.standard_pack import SECTIONS, sections, verifier_section
 
 PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
 CLOCK = "the system clock of the database's machine, in UTC; Sallyport does not discipline it"
@@ -43,7 +48,8 @@ checkpoints.jsonl    checkpoints published earlier, each with its consistency pr
 completeness.json    what the bundle claims to hold
 attestations/        signed statements (in-toto, DSSE) the entries rest on: snapshots, checks, approvals, deployments
 controls/            what each clause of the regulation asks for, and the entries that show it
-report.html          what was found, for reading; reports/ holds the tables it speaks of, made from the entries
+report.html          what was found, for reading and printing; reports/ holds its tables as CSV, JSON Lines and Parquet
+controls/oscal-assessment-results.json, ro-crate-metadata.json  the same for programs (NIST OSCAL, RO-Crate)
 keys.json            the public keys; manifest.dsse.json is the signature over the manifest
 """
 Progress = Callable[[str, int, int], None]
@@ -111,9 +117,15 @@ def export_bundle(
         checkpoint = _prove(connection, extent, partial, keys, earlier)
         stated = _completeness(extent, gathered, period, matrix.profile)
         _write(partial / verify.COMPLETENESS, stated)
-        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows, findings), "utf-8")
+        _write(partial / "controls" / "oscal-assessment-results.json", assessment_results(matrix.profile, stated, rows))
         files = _seal(partial, keys, gathered)
         progress("verify", 0, len(files))
+        said = verifier_section(len(SECTIONS) + 3, verify.sentences(verify.verify_bundle(partial)))
+        pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows)
+        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows, findings, pack, said), "utf-8")
+        _write(partial / METADATA, crate(partial, _signed_files(partial), matrix.profile, stated))
+        files = _seal(partial, keys, gathered)
+        progress("verify", len(files), len(files))
         found = verify.verify_bundle(partial)
         partial.rename(out)
     except OSError as error:
@@ -137,7 +149,7 @@ def _prove(connection: Connection[Any], extent: Extent, folder: Path, keys: Keys
     )
     (folder / verify.CHECKPOINT).write_bytes(checkpoint)
     with (folder / verify.EARLIER).open("xb") as file:
-        for note in published:
+        for note in thinned(published, extent.size):
             size = size_of(note)
             if note not in same and not extent.size < size <= extent.head:  # one beyond the head shows what was cut off
                 proof = [node.hex() for node in tree.consistency(size)] if 0 < size <= extent.size else []
@@ -170,7 +182,7 @@ def _seal(folder: Path, keys: Keys, gathered: Gathered) -> tuple[str, ...]:
     _write(folder / verify.KEYS, keys.as_json())
     (folder / "verify.py").write_bytes((resources.files("compliance") / "verify.py").read_bytes())
     (folder / "README.txt").write_text(README, "utf-8")
-    names = sorted(_files(folder))
+    names = _signed_files(folder)
     subjects = tuple(Subject(name, digest_file(folder / name)) for name in names)
     statement = Statement(subjects, PREDICATE_TYPE, {"format": 1, "origin": keys.origin, "last_hash": gathered.last_hash})
     envelope = sign_statement(statement, keys.signer)
@@ -179,8 +191,10 @@ def _seal(folder: Path, keys: Keys, gathered: Gathered) -> tuple[str, ...]:
     return (*names, verify.MANIFEST, verify.ENVELOPE)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+def _signed_files(folder: Path) -> list[str]:
+    """The files that the manifest lists: all but itself and its signature."""
+    every = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in every if name not in (verify.MANIFEST, verify.ENVELOPE))
 
 
 def _write(path: Path, value: Any) -> str:

@@ -11,10 +11,15 @@ LEASE_GRACE = timedelta(minutes=5)  # the reconciler ends overdue leases every f
 REQUEST_AGE = timedelta(days=14)
 ALERT_AGE = timedelta(days=7)
 ENDS = {
-    "lease:opened": ("lease:revoked", "lease:failed", "lease:orphan-removed"),
+    "lease:opened": ("lease:revoked", "lease:expired", "lease:failed", "lease:orphan-removed"),
+    "lease:opened-in-emergency": ("lease:revoked", "lease:expired", "lease:failed", "lease:orphan-removed"),
+    "lease:opened-for-service": ("lease:revoked", "lease:expired", "lease:failed", "lease:orphan-removed"),
+    "break-glass:review-due": ("break-glass:reviewed",),
     "access-request:created": ("grant:created", "access-request:rejected", "access-request:withdrawn"),
     "alert:raised": ("alert:over",),
 }
+
+OPENED = ("lease:opened", "lease:opened-in-emergency", "lease:opened-for-service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,23 @@ class Watch:
         for begun, ends in ENDS.items():
             if event in ends:
                 self._open.pop((begun, _thing(entry, begun)), None)
+        if event == "lease:renewed":
+            self._renew(entry)
         if event in ("approval:signed", "access-request:approved"):
             self._approvers.setdefault(entry["actor"]["id"], entry["seq"])
+
+    def _renew(self, entry: Mapping[str, Any]) -> None:
+        """The lease lives as long as it was renewed for, from then on."""
+        for begun in OPENED:
+            key = (begun, _thing(entry, begun))
+            if key in self._open:
+                self._open[key] = (self._open[key][0], _moment(entry["recorded_at"]), entry["detail"])
 
     def found(self, now: datetime, *, present: Collection[str] | None = None) -> list[Finding]:
         """What is overdue at `now`; with `present`, who works here, also approvals by somebody who left. By entry."""
         findings = []
         for (event, thing), (seq, since, detail) in self._open.items():
-            finding = _overdue(event, thing, seq, now - since, detail)
+            finding = _overdue(event, thing, seq, now, since, detail)
             if finding:
                 findings.append(finding)
         if present is not None:
@@ -64,10 +78,13 @@ class Watch:
         return sorted(findings, key=lambda finding: (finding.entry, finding.code))
 
 
-def _overdue(event: str, thing: str, seq: int, age: timedelta, detail: Mapping[str, Any]) -> Finding | None:
+def _overdue(event: str, thing: str, seq: int, now: datetime, since: datetime, detail: Mapping[str, Any]) -> Finding | None:
+    age = now - since
     match event:
-        case "lease:opened" if age > _life(detail) + LEASE_GRACE:
+        case "lease:opened" | "lease:opened-in-emergency" | "lease:opened-for-service" if age > _life(detail) + LEASE_GRACE:
             return Finding("lease_not_ended", "high", f"The lease {thing} is past its end, and nothing says that it ended.", seq)
+        case "break-glass:review-due" if now > _moment(str(detail.get("due"))):
+            return Finding("break_glass_unreviewed", "high", f"The emergency access {thing} was not reviewed in time.", seq)
         case "access-request:created" if age > REQUEST_AGE:
             return Finding("request_ageing", "low", f"The request {thing} waits for an answer since {age.days} days.", seq)
         case "alert:raised" if age > ALERT_AGE:
@@ -78,7 +95,8 @@ def _overdue(event: str, thing: str, seq: int, age: timedelta, detail: Mapping[s
 def _moment(text: str) -> datetime:
     """The time; the first there is for digits that are none, as somebody who changes entries may write them."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
 
@@ -92,7 +110,9 @@ def _thing(entry: Mapping[str, Any], begun: str) -> str:
     """What the entry is about, in the words in which its end refers to it."""
     refs = entry["refs"]
     match begun:
-        case "lease:opened":
+        case "break-glass:review-due":
+            return str(refs.get("break_glass_id") or entry["object"]["id"])
+        case "lease:opened" | "lease:opened-in-emergency" | "lease:opened-for-service":
             return str(refs.get("lease_id") or entry["object"]["id"])
         case "access-request:created":
             return str(refs.get("grant_id"))

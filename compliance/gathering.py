@@ -40,6 +40,7 @@ class Gathered:
     events: dict[str, int] = field(default_factory=dict)
     last_hash: str = ""
     rows: dict[str, int] = field(default_factory=dict)
+    first: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     wanted: Collection[Any] = ()  # the attestations there are, by digest and by what they are about
     named: set[str] = field(default_factory=set)  # those of them that entries refer to
 
@@ -76,7 +77,7 @@ def gather(
                 watch.add(entry)
             if seq % REPORT_EVERY == 0:
                 progress("entries", seq - extent.first + 1, extent.entries)
-    gathered.rows = reports.rows
+    gathered.rows, gathered.first = reports.rows, reports.first
     for name, beside in ((verify.BEFORE, extent.before), (verify.AFTER, extent.after)):
         for _, raw in read(connection, after=beside - 1, until=beside) if beside else ():
             (folder / name).write_bytes(raw)

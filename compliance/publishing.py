@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,25 @@ from compliance.errors import LedgerRewritten
 from compliance.extent import leaf_hashes
 from compliance.merkle import Tree
 
+MOST_IN_BUNDLE = 200
+
 
 def published(folder: Path) -> list[bytes]:
     """The checkpoints in `folder`, smallest first."""
     if not folder.is_dir():
         return []
     return [path.read_bytes() for path in sorted(folder.glob("*.txt"))]
+
+
+def thinned(notes: Sequence[bytes], size: int) -> list[bytes]:
+    """Those that a bundle over a tree of `size` holds: MOST_IN_BUNDLE spread over the ledger's life, the newest among them.
+
+    Which ones depends on those up to `size` alone, so that the same period gives the same bundle however many come later;
+    those beyond are kept, as a ledger that was cut shows by them.
+    """
+    before = [note for note in notes if size_of(note) <= size]
+    step = -(-len(before) // MOST_IN_BUNDLE) or 1
+    return [*before[::-1][::step][::-1], *(note for note in notes if size_of(note) > size)]
 
 
 def publish(folder: Path, checkpoint: bytes) -> Path:
@@ -52,6 +66,25 @@ def new_checkpoint(connection: Connection[Any], signer: Signer, folder: Path, *,
     tree = ledger_tree(connection)
     for note in published(folder):
         require_agreement(tree, note)
+    checkpoint = sign_checkpoint(tree.size, tree.root(), signer, origin=origin)
+    publish(folder, checkpoint)
+    return checkpoint
+
+
+def publish_growth(connection: Connection[Any], signer: Signer, folder: Path, *, origin: str = ORIGIN) -> bytes | None:
+    """A checkpoint of what was added since the newest one is published; None when nothing was.
+
+    Holds the ledger against the newest one only, so that it may be done often: that one was held against those before it.
+    """
+    newest = published(folder)[-1:]
+    row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
+    if newest and row and row[0] == size_of(newest[0]):
+        return None
+    tree = ledger_tree(connection)
+    for note in newest:
+        require_agreement(tree, note)
+    if not tree.size:
+        return None
     checkpoint = sign_checkpoint(tree.size, tree.root(), signer, origin=origin)
     publish(folder, checkpoint)
     return checkpoint

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compliance.columnar import Columnar
+from compliance.dossiers import DOSSIER_COLUMNS, GRANT_COLUMNS, INVENTORY_COLUMNS, Dossiers
+
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula (OWASP, CSV injection)
+MOST_SHOWN = 200
 WHO = ("seq", "recorded_at", "actor", "roles", "event", "outcome", "reasons")
 
 
@@ -68,6 +72,20 @@ REPORTS = (
         ("deny", "refused"),
     ),
     Report("evidence", "Who exported and downloaded evidence", ("audit:",), (*WHO, "object_id", "digest", "detail")),
+    Report("policy-changes", "Which policies decided, from when", ("policy:",), (*WHO, "object_id", "digest", "detail")),
+    Report(
+        "exceptions", "Live data in an emergency, and its review", ("break-glass:", "lease:opened-in-emergency"),
+        (*WHO, "object_id", "project", "dataset", "purpose", "lease_id", "decision_id", "detail"),
+    ),
+    Report(
+        "monitoring", "Alerts, and doors that failed",
+        ("alert:", "lease:failed", "lease:ending", "lease:orphan-removed", "snapshot:failed", "audit:export-failed"),
+        (*WHO, "object_type", "object_id", "digest", "project", "detail"),
+    ),
+    Report(
+        "access-review", "Access reviews, their answers, and holds on evidence", ("access-review:", "hold:"),
+        (*WHO, "object_type", "object_id", "project", "detail"),
+    ),
 )  # fmt: skip
 
 
@@ -77,16 +95,28 @@ class ReportFiles:
     def __init__(self, folder: Path) -> None:
         self._folder, self._files = folder, ExitStack()
         self.rows = {report.name: 0 for report in REPORTS}
+        self.first: dict[str, list[dict[str, Any]]] = {report.name: [] for report in REPORTS}
+        self.dossiers = Dossiers()
         self._people: dict[tuple[str, str, str, str], list[Any]] = {}
 
     def __enter__(self) -> ReportFiles:
         self._folder.mkdir()
+        self._columnar = {report.name: Columnar(self._folder / f"{report.name}.parquet", report.columns) for report in REPORTS}
         self._taking: dict[tuple[str, str], list[Any]] = {}
         self._open = [(report, *self._files_of(report)) for report in REPORTS]
         return self
 
     def __exit__(self, *error: object) -> None:
+        for columnar in self._columnar.values():
+            columnar.close()
         self._write_people()
+        gathered = {
+            "live-grants": (GRANT_COLUMNS, self.dossiers.grants()),
+            "promotion-dossiers": (DOSSIER_COLUMNS, self.dossiers.promotions()),
+            "model-inventory": (INVENTORY_COLUMNS, self.dossiers.inventory()),
+        }
+        for name, (columns, rows) in gathered.items():
+            self._write_table(name, columns, rows)
         self._files.close()
 
     def add(self, entry: Mapping[str, Any]) -> None:
@@ -94,6 +124,7 @@ class ReportFiles:
         key = (entry["actor"]["id"], entry["object"]["type"], entry["object"]["id"], entry["outcome"])
         seen = self._people.setdefault(key, [0, entry["recorded_at"], ""])
         seen[0], seen[2] = seen[0] + 1, entry["recorded_at"]
+        self.dossiers.add(entry)
         values: dict[str, Any] | None = None
         kind = (entry["type"], entry["outcome"])
         if kind not in self._taking:
@@ -103,7 +134,10 @@ class ReportFiles:
             row = {name: values[name] for name in report.columns}
             table.writerow([cell(value) for value in row.values()])
             lines.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
+            self._columnar[report.name].add(row)
             self.rows[report.name] += 1
+            if len(self.first[report.name]) < MOST_SHOWN:
+                self.first[report.name].append(row)
 
     def _files_of(self, report: Report) -> tuple[Any, Any]:
         table = csv.writer(self._text(f"{report.name}.csv"))
@@ -112,6 +146,15 @@ class ReportFiles:
 
     def _text(self, name: str) -> Any:
         return self._files.enter_context((self._folder / name).open("x", encoding="utf-8", newline=""))
+
+    def _write_table(self, name: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+        """What was gathered over the whole period, as CSV and JSON Lines."""
+        table, lines = csv.writer(self._text(f"{name}.csv")), self._text(f"{name}.jsonl")
+        table.writerow(columns)
+        for row in rows:
+            table.writerow([cell(row[column]) for column in columns])
+            lines.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
+        self.rows[name], self.first[name] = len(rows), rows[:MOST_SHOWN]
 
     def _write_people(self) -> None:
         """Who did what to which object, counted: the list an access review goes through."""
@@ -136,12 +179,17 @@ def flat(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def cell(value: Any) -> str:
     """`value` as a spreadsheet may hold it: never a formula, and nothing that turns or hides what is read."""
+    text = cell_text(value)
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+
+
+def cell_text(value: Any) -> str:
+    """`value` as a person reads it in a table."""
     if isinstance(value, list):
         value = " ".join(map(str, value))
     elif isinstance(value, dict):
         value = json.dumps(value, sort_keys=True, ensure_ascii=False) if value else ""
-    text = visible(str(value))
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+    return visible(str(value))
 
 
 def visible(text: str) -> str:

@@ -6,27 +6,32 @@ import base64
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from psycopg import Connection
 
 from compliance import publishing
 from compliance.bundle import ExportResult, Keys, export_bundle
-from compliance.entries import Entry, ObjectRef, Outcome
+from compliance.checkpoints import ORIGIN, verifier_key
 from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
 from compliance.gathering import Attestation
-from compliance.ledger import append
 from compliance.regulations import load_profile
+from compliance.verify import fingerprint_of, public_key
+from gateway.catalog import exports
 from gateway.composition import Services
+from gateway.errors import GatewayError
 from gateway.identity import Subject
 from policies.decisions import Decision
 
 CHECKPOINTS = "checkpoints"
+SECONDS_BETWEEN_REPORTS = 0.3
 NAME = re.compile(r"[0-9a-f]{32}")
+# Waits for those who append now, whose entries may be of the period (compliance/schema.sql takes the same lock).
+AFTER_THOSE_WRITING = "SELECT pg_advisory_xact_lock(1511069959)"
 # Every signed statement and what it is about, by which entries refer to it.
 ENVELOPES = (
     "SELECT id, envelope FROM catalog.snapshots WHERE envelope IS NOT NULL"
@@ -37,38 +42,64 @@ ENVELOPES = (
 )
 
 
-def export(
+def request(
     given: Services, asking: Subject, decision: Decision, *, since: datetime, until: datetime | None, profile: str
-) -> dict[str, Any]:
-    """The bundle of the period stands in the exports, and the ledger says so; it said before that it was to be made.
+) -> exports.Export:
+    """An export of the period is queued for a worker, and the ledger says that it is to be made.
 
-    Raises EmptyPeriod, UnknownProfile, ExportFailed.
+    Raises EmptyPeriod, UnknownProfile.
     """
     until = min(until or given.clock(), given.clock())
     load_profile(profile)
     if since >= until:
         raise EmptyPeriod("The period ends before it begins, or lies in the future.")
-    name = uuid4().hex
-    period = {"since": since.isoformat(), "until": until.isoformat(), "profile": profile}
-    _record(given, "audit:export-started", "done", asking, name, decision, period)
+    with given.pool.connection() as connection:
+        return exports.request(
+            connection, since=since, until=until, profile=profile, actor=asking.actor(), decision_id=decision.decision_id,
+            now=given.clock(),
+        )  # fmt: skip
+
+
+def build(given: Services, name: str) -> str:
+    """The bundle stands in the exports and the ledger says so, or the export has failed; its state.
+
+    Safe to run again after a crash, and the same bytes come out of it.
+    """
+    with given.pool.connection() as connection:
+        wanted = exports.get(connection, name)
+        if wanted.state not in ("queued", "building"):
+            return wanted.state
+        exports.move(connection, name, "building", now=given.clock())
     try:
-        made = _make(given, name, since=since, until=until, profile=profile)
-    except ComplianceError as error:
-        _record(given, "audit:export-failed", "failed", asking, name, decision, period | {"error": error.code})
-        raise
-    detail = period | {"entries": made.entries, "files": len(made.files), "problems": len(made.problems)}
-    _record(given, "audit:exported", "done", asking, name, decision, detail, digest=made.digest)
+        made = _make(given, wanted)
+    except Exception as error:
+        # Whatever broke, nobody may be left waiting; the message of an error that is not ours is never repeated.
+        return _failed(given, name, error)
+    facts = {"entries": made.entries, "files": len(made.files), "problems": len(made.problems)}
+    with given.pool.connection() as connection:
+        exports.move(connection, name, "ready", now=given.clock(), result=made.as_json(), facts=facts)
     if not made.problems:
         publishing.publish(_checkpoints(given), made.checkpoint)
-    return {"id": name, "profile": profile, "since": period["since"], "until": period["until"]} | made.as_json()
+    return "ready"
+
+
+def state(given: Services, name: str) -> exports.Export:
+    """How far the export is. Raises ExportNotFound."""
+    with given.pool.connection() as connection:
+        return exports.get(connection, name)
 
 
 def archive(given: Services, asking: Subject, decision: Decision, name: str) -> Path:
     """The bundle as one tar file; that it was fetched, and by whom, is in the ledger. Raises ExportNotFound."""
     path = given.home.folder("exports") / f"{name}.tar"
     if not NAME.fullmatch(name) or not path.is_file():
-        raise ExportNotFound("There is no such export.")
-    _record(given, "audit:downloaded", "done", asking, name, decision, {"bytes": path.stat().st_size})
+        raise ExportNotFound("There is no such export, or it is not ready.")
+    detail = {"bytes": path.stat().st_size}
+    with given.pool.connection() as connection:
+        exports.record(
+            connection, exports.get(connection, name), "audit:downloaded", "done", given.clock(), detail, by=asking.actor(),
+            decision_id=decision.decision_id,
+        )  # fmt: skip
     return path
 
 
@@ -76,6 +107,23 @@ def checkpoint(given: Services) -> bytes:
     """A new checkpoint, signed and published. Raises LedgerRewritten."""
     with given.pool.connection() as connection:
         return publishing.new_checkpoint(connection, given.signer, _checkpoints(given))
+
+
+def publish_growth(given: Services) -> None:
+    """What was added to the ledger since the newest checkpoint is under a new one. Raises LedgerRewritten."""
+    with given.pool.connection() as connection:
+        publishing.publish_growth(connection, given.signer, _checkpoints(given))
+
+
+def public_keys(given: Services) -> dict[str, Any]:
+    """The keys that sign the ledger's checkpoints and all evidence: the one in use and those it was rotated away from."""
+    current = given.signer
+    keys = given.public_keys() | {current.keyid: current.public_key_pem()}
+    items = [
+        {"keyid": keyid, "pem": pem, "fingerprint": fingerprint_of(public_key(pem)), "note_key": verifier_key(ORIGIN, pem)}
+        for keyid, pem in sorted(keys.items())
+    ]
+    return {"origin": ORIGIN, "current": current.keyid, "keys": items}
 
 
 def proofs(given: Services, *, entry: int | None, old: int | None, size: int | None) -> dict[str, Any]:
@@ -94,21 +142,46 @@ def proofs(given: Services, *, entry: int | None, old: int | None, size: int | N
     return answer
 
 
-def _make(given: Services, name: str, *, since: datetime, until: datetime, profile: str) -> ExportResult:
-    exports = given.home.folder("exports")
+def _make(given: Services, wanted: exports.Export) -> ExportResult:
+    folder = given.home.folder("exports") / wanted.id
+    shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
     keys = Keys(given.signer, attestations=given.public_keys())
-    folder = exports / name
+    with given.pool.connection() as connection:
+        connection.execute(AFTER_THOSE_WRITING)
     with given.pool.connection() as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         made = export_bundle(
-            connection, signer=keys, since=since, until=until, profile=profile, out=folder,
+            connection, signer=keys, since=wanted.since, until=wanted.until, profile=wanted.profile, out=folder,
             attestations=_attestations(connection), published=publishing.published(_checkpoints(given)),
+            progress=_reporter(given, wanted.id),
         )  # fmt: skip
     try:
-        _pack(folder, exports / f"{name}.tar")
+        _pack(folder, folder.with_suffix(".tar"))
     finally:
         shutil.rmtree(folder)
     return made
+
+
+def _failed(given: Services, name: str, error: Exception) -> str:
+    ours = isinstance(error, ComplianceError | GatewayError)
+    code = str(getattr(error, "code", "")) if ours else "export_failed"
+    detail = str(error) if ours else f"The export broke ({type(error).__name__}); nothing of it was kept. Ask for it again."
+    with given.pool.connection() as connection:
+        exports.move(connection, name, "failed", now=given.clock(), code=code, detail=detail, facts={"error": code})
+    return "failed"
+
+
+def _reporter(given: Services, name: str) -> Callable[[str, int, int], None]:
+    last: dict[str, Any] = {"at": 0.0, "step": ""}
+
+    def report(step: str, done: int, total: int) -> None:
+        if step == last["step"] and time.monotonic() - last["at"] < SECONDS_BETWEEN_REPORTS:
+            return
+        last.update(at=time.monotonic(), step=step)
+        with given.pool.connection() as connection:
+            exports.report_progress(connection, name, step=step, done=done, total=total)
+
+    return report
 
 
 def _pack(folder: Path, out: Path) -> None:
@@ -130,18 +203,6 @@ def _attestations(connection: Connection[Any]) -> Iterator[Attestation]:
 
 def _checkpoints(given: Services) -> Path:
     return given.home.folder("exports") / CHECKPOINTS
-
-
-def _record(
-    given: Services, event: str, outcome: Outcome, asking: Subject, name: str, decision: Decision, detail: dict[str, Any], *,
-    digest: str | None = None,
-) -> None:  # fmt: skip
-    entry = Entry(
-        type=event, actor=asking.actor(), object=ObjectRef("evidence", name, digest), outcome=outcome,
-        refs={"decision_id": decision.decision_id}, detail=detail, occurred_at=given.clock(),
-    )  # fmt: skip
-    with given.pool.connection() as connection:
-        append(connection, entry)
 
 
 def _text(node: bytes) -> str:

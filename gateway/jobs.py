@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 QUEUE = "sallyport"
+EVIDENCE_QUEUE = "sallyport-evidence"  # of its own, so that an auditor does not wait for long builds
 SCHEMA = "dbos"
 BUILD_SNAPSHOT, CHECK_MODEL, CHECK_EGRESS = "build_snapshot", "check_model", "check_egress"
+EXPORT_EVIDENCE = "export_evidence"
 
 
 class Jobs:
@@ -28,10 +30,14 @@ class Jobs:
         """A worker looks at the files of an egress request, once for each of its rounds."""
         self._enqueue(CHECK_EGRESS, f"{request}.{round_}")
 
-    def _enqueue(self, workflow: str, argument: str) -> None:
+    def export_evidence(self, export: str) -> None:
+        """A worker makes the bundle, now or as soon as one runs."""
+        self._enqueue(EXPORT_EVIDENCE, export, EVIDENCE_QUEUE)
+
+    def _enqueue(self, workflow: str, argument: str, queue: str = QUEUE) -> None:
         if self._client is None:
             from dbos import DBOSClient
 
             self._client = DBOSClient(system_database_url=self._url, dbos_system_schema=SCHEMA)
-        options = {"workflow_name": workflow, "queue_name": QUEUE, "workflow_id": f"{workflow}-{argument}"}
+        options = {"workflow_name": workflow, "queue_name": queue, "workflow_id": f"{workflow}-{argument}"}
         self._client.enqueue(options, argument)

@@ -13,17 +13,17 @@ import threading
 
 from dbos import DBOS, DBOSConfig
 
-from gateway import building, checking
+from gateway import building, checking, exporting
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, compose, jobs_url
 from gateway.embedded.home import write_private
-from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, QUEUE, SCHEMA
+from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, EVIDENCE_QUEUE, EXPORT_EVIDENCE, QUEUE, SCHEMA
 from gateway.settings import Settings
 from promotion import monitoring
 
 POLL_SECONDS = 0.2
-RECONCILE_SECONDS, ROUNDS_BETWEEN_WATCHES = 5.0, 6
+RECONCILE_SECONDS, ROUNDS_BETWEEN_WATCHES, ROUNDS_BETWEEN_CHECKPOINTS = 5.0, 6, 12
 log = logging.getLogger("sallyport.worker")
 _services: Services | None = None
 
@@ -54,6 +54,17 @@ def check_egress(request: str) -> str:
 @DBOS.step(name="look")
 def _look(request: str) -> str:
     return airlock.check(services(), request)
+
+
+@DBOS.workflow(name=EXPORT_EVIDENCE)
+def export_evidence(export: str) -> str:
+    """The bundle of evidence is made or failed, and the ledger says which."""
+    return _export(export)
+
+
+@DBOS.step(name="export")
+def _export(export: str) -> str:
+    return exporting.build(services(), export)
 
 
 @DBOS.workflow(name=CHECK_MODEL)
@@ -93,7 +104,8 @@ def configuration(given: Services) -> DBOSConfig:
 
 
 def reconcile_until(stop: threading.Event, given: Services) -> None:
-    """Leases that ended or were orphaned are taken back every few seconds, and models in production are looked at now and then.
+    """Leases that ended or were orphaned are taken back every few seconds, models in production are looked at and
+    what the ledger gained is under a signed checkpoint now and then.
 
     A part that is down is tried again.
     """
@@ -102,6 +114,8 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
         rounds += 1
         try:
             given.access.reconcile()
+            if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
+                exporting.publish_growth(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock())
@@ -120,6 +134,7 @@ def main() -> None:
     DBOS(config=configuration(given))
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
+    DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

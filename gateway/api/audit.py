@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
+from compliance.disclosures import NOTE, accounting
 from compliance.search import find
 from gateway import exporting
 from gateway.api.dependencies import Asking, Given
@@ -56,6 +57,23 @@ def checkpoint(given: Given, asking: Asking) -> PlainTextResponse:
     return PlainTextResponse(exporting.checkpoint(given))
 
 
+@router.get("/key")
+def key(given: Given, asking: Asking) -> dict[str, Any]:
+    """The ledger's public keys: PEM, fingerprint for `audit verify`, and the form other checkpoint tools take."""
+    return exporting.public_keys(given)
+
+
+@router.get("/disclosures")
+def disclosures(
+    given: Given, asking: Asking, dataset: Annotated[str, Query(max_length=200)], since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Each opening of the dataset's live rows: when, to whom, what, why and under what (45 CFR 164.528)."""
+    _require(given, asking, "account for disclosures")
+    with given.pool.connection() as connection:
+        return {"items": list(accounting(connection, dataset, since=since, until=until)), "note": NOTE}
+
+
 @router.get("/proofs")
 def proofs(
     given: Given, asking: Asking, entry: Seq = None, old: Annotated[Seq, Query(alias="from")] = None, size: Seq = None
@@ -65,14 +83,25 @@ def proofs(
     return exporting.proofs(given, entry=entry, old=old, size=size)
 
 
-@router.post("/exports", status_code=201)
+@router.post("/exports", status_code=202)
 def export(body: NewExport, given: Given, asking: Asking) -> dict[str, Any]:
-    """A signed bundle of the period's evidence; that it is made is in the ledger before it is."""
+    """A worker makes a signed bundle of the period's evidence; ask for it again to see how far it is."""
     decision = _require(given, asking, "export evidence")
-    return exporting.export(given, asking, decision, since=body.since, until=body.until, profile=body.profile)
+    queued = exporting.request(given, asking, decision, since=body.since, until=body.until, profile=body.profile)
+    given.jobs.export_evidence(queued.id)
+    return queued.as_json()
 
 
 @router.get("/exports/{name}")
+def state(name: str, given: Given, asking: Asking) -> dict[str, Any]:
+    """How far the export is: queued, building, ready or failed; what is in it once it is ready."""
+    found = exporting.state(given, name)
+    if found.asker["id"] != asking.id:  # who asked for it was allowed to then, and may wait for it
+        _require(given, asking, "see an export")
+    return found.as_json()
+
+
+@router.get("/exports/{name}/archive")
 def download(name: str, given: Given, asking: Asking) -> FileResponse:
     """The bundle as one archive."""
     decision = _require(given, asking, "download evidence")

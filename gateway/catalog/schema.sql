@@ -36,6 +36,23 @@ CREATE TABLE IF NOT EXISTS catalog.snapshots (
     finished_at  timestamptz
 );
 
+-- Bundles of evidence: asked for, made by a worker.
+CREATE TABLE IF NOT EXISTS catalog.exports (
+    id           text PRIMARY KEY,
+    since        timestamptz NOT NULL,
+    until        timestamptz NOT NULL,
+    profile      text NOT NULL,
+    state        text NOT NULL CHECK (state IN ('queued', 'building', 'ready', 'failed')),
+    asker        jsonb NOT NULL,
+    decision_id  text NOT NULL,
+    requested_at timestamptz NOT NULL,
+    progress     jsonb NOT NULL DEFAULT '{}',
+    result       jsonb,
+    code         text,
+    detail       text,
+    finished_at  timestamptz
+);
+
 -- Each question put to policy, whole, so that it can be decided again under changed policies (replay).
 CREATE TABLE IF NOT EXISTS catalog.decisions (
     decision_id   text PRIMARY KEY,

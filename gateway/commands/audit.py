@@ -6,6 +6,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -15,10 +16,11 @@ import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_role
-from gateway.console import REFUSED, emit_json, fail, say
+from gateway.console import REFUSED, emit_json, fail, people, say, table
 
 DURATION = re.compile(r"(\d{1,6})([mhdw])")
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -70,13 +72,28 @@ def export(gateway: Gateway, since: datetime, until: datetime | None, profile: s
 def export_to(gateway: Gateway, *, since: datetime, until: datetime | None, profile: str, out: Path) -> dict[str, Any]:
     """`out`, which did not exist, is the bundle the gateway made. Raises Refusal, GatewayUnreachable."""
     body = {"since": since.isoformat(), "until": until and until.isoformat(), "profile": profile}
-    made: dict[str, Any] = gateway.post("/v1/audit/exports", body)
+    made = _wait(gateway, gateway.post("/v1/audit/exports", body))
+    if made["state"] != "ready":
+        fail(str(made["code"]), str(made["detail"]))
     with tempfile.TemporaryFile() as archive:
-        for part in gateway.download(f"/v1/audit/exports/{made['id']}"):
+        for part in gateway.download(f"/v1/audit/exports/{made['id']}/archive"):
             archive.write(part)
         archive.seek(0)
         _unpack(archive, out)
     return made
+
+
+def _wait(gateway: Gateway, export: dict[str, Any]) -> dict[str, Any]:
+    """The export once it has ended, with its progress shown till then."""
+    pause = FIRST_PAUSE_SECONDS
+    with people.status("exporting: waiting for a worker") as status:
+        while export["state"] in ("queued", "building"):
+            if progress := export["progress"]:
+                status.update(f"exporting: {progress['step']} {progress['done']:,}/{progress['total']:,}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            export = gateway.get(f"/v1/audit/exports/{export['id']}")
+    return export
 
 
 @command.command()
@@ -117,6 +134,31 @@ def checkpoint(gateway: Gateway, out: Path | None) -> None:
     except OSError as error:
         fail("not_written", f"{out} could not be written ({error.strerror}).", "name a file that does not exist yet")
     say(f"written to {out}; give it to `sallyport audit verify --checkpoint {out}`")
+
+
+@command.command()
+@click.option("--dataset", required=True, help="The dataset.")
+@click.option("--since", type=Moment(), help="From this moment; default: the beginning.")
+@click.option("--until", type=Moment(), help="Before this moment; default: now.")
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON on standard output.")
+@as_role("compliance-officer")
+def disclosures(gateway: Gateway, dataset: str, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """Account for the disclosures of a dataset: when, to whom, what, why, under which grant (45 CFR 164.528)."""
+    period = {name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment}
+    found = gateway.get("/v1/audit/disclosures", dataset=dataset, **period)
+    if as_json:
+        emit_json(found)
+    else:
+        columns = ("date", "recipient", "what", "why", "under", "statements")
+        table(f"Disclosures of {dataset}", columns, [[_cell(item[name]) for name in columns] for item in found["items"]])
+    say(found["note"])
+
+
+def _cell(value: Any) -> str:
+    from compliance.reports import visible
+
+    text = " ".join(f"{name}:{inner}" for name, inner in value.items()) if isinstance(value, dict) else str(value)
+    return visible(text)
 
 
 @command.command()

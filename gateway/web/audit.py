@@ -14,6 +14,7 @@ from compliance.regulations import profile_names
 from compliance.search import COLUMNS
 from gateway.api import audit as api
 from gateway.api.dependencies import Given
+from gateway.catalog import exports as catalog
 from gateway.composition import Services
 from gateway.exporting import NAME
 from gateway.web.access import FormInvalid
@@ -59,9 +60,11 @@ def exports(request: Request, given: Given, who: Visiting) -> Response:
     """What was exported, and the form for another export."""
     found = api.entries(given, who.asking, after=0, limit=1000, type="audit:exported")["items"]
     today = given.clock().date()
+    with given.pool.connection() as connection:
+        waiting = [one.as_json() for one in catalog.every(connection) if one.state in ("queued", "building")]
     return page(
         request, "exports.html", who, items=[_export(given, entry) for entry in reversed(found)], profiles=profile_names(),
-        since=today - timedelta(days=30), until=today,
+        waiting=waiting, since=today - timedelta(days=30), until=today,
     )  # fmt: skip
 
 
@@ -70,7 +73,7 @@ def export(
     given: Given, who: Acting, since: Annotated[str, Form(max_length=10)] = "", until: Annotated[str, Form(max_length=10)] = "",
     profile: Annotated[str, Form(max_length=40)] = "hipaa",
 ) -> Response:  # fmt: skip
-    """A bundle of the days from `since` to the end of `until` stands ready, as the API makes it."""
+    """A bundle of the days from `since` to the end of `until` is being made, as the API does it."""
     if not re.fullmatch(r"[a-z0-9-]{1,40}", profile):
         raise FormInvalid("There is no such profile.")
     body = api.NewExport(since=_day(since), until=_day(until) + timedelta(days=1), profile=profile)

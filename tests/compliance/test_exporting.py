@@ -46,7 +46,7 @@ def services(ledger_url: str, tmp_path: Path) -> Iterator[Any]:
         connection.execute("SET ROLE sallyport_app")
         connection.commit()
 
-    with ConnectionPool(ledger_url, min_size=1, max_size=2, configure=as_application) as pool:
+    with ConnectionPool(ledger_url, min_size=1, max_size=4, configure=as_application) as pool:
         yield SimpleNamespace(
             pool=pool, signer=signer, home=home, clock=lambda: datetime.now(UTC),
             public_keys=lambda: {signer.keyid: signer.public_key_pem()},
@@ -60,7 +60,11 @@ def events(services: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def export(services: Any, **changes: Any) -> dict[str, Any]:
-    return exporting.export(services, CARL, ALLOWED, **({"since": LONG_AGO, "until": None, "profile": "hipaa"} | changes))
+    """What came of an export, which the worker made."""
+    asked = {"since": LONG_AGO, "until": None, "profile": "hipaa"} | changes
+    name = exporting.request(services, CARL, ALLOWED, **asked).id
+    exporting.build(services, name)
+    return exporting.state(services, name).as_json()
 
 
 def unpacked(services: Any, name: str, out: Path) -> Path:
@@ -112,9 +116,51 @@ def test_an_export_that_fails_is_in_the_ledger_and_leaves_nothing(services: Any)
     services.home.folder("exports").chmod(0o700)
     (services.home.folder("exports")).rmdir()
     (services.home.folder("exports")).write_text("not a folder")
-    with pytest.raises(Exception, match="could not be written"):
-        export(services)
+    made = export(services)
+    assert (made["state"], made["code"]) == ("failed", "export_failed") and "could not be written" in made["detail"]
     assert [kind for kind, _ in events(services)] == ["audit:export-started", "audit:export-failed"]
+
+
+def test_an_export_whose_worker_was_killed_is_made_by_the_next_one(
+    services: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        """The worker is gone in the middle: nothing it would do afterwards is done."""
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    until, folder = datetime.now(UTC), services.home.folder("exports")
+    whole = export(services, until=until)
+    name = exporting.request(services, CARL, ALLOWED, since=LONG_AGO, until=until, profile="hipaa").id
+    with monkeypatch.context() as broken, pytest.raises(Killed):
+        broken.setattr(exporting, "_pack", killed)
+        broken.setattr(exporting.shutil, "rmtree", lambda *_, **__: None)
+        exporting.build(services, name)
+    assert (folder / name).is_dir() and exporting.state(services, name).state == "building"
+    assert exporting.build(services, name) == exporting.build(services, name) == "ready"
+    assert (folder / f"{name}.tar").read_bytes() == (folder / f"{whole['id']}.tar").read_bytes()
+    assert [kind for kind, entry in events(services) if entry["object"]["id"] == name] == [
+        "audit:export-started",
+        "audit:exported",
+    ]
+
+
+def test_progress_is_seen_while_the_bundle_is_made(services: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, make = [], exporting.export_bundle
+
+    def watched(*given: Any, **named: Any) -> Any:
+        def progress(step: str, done: int, total: int) -> None:
+            named_progress(step, done, total)
+            seen.append(dict(exporting.state(services, name).progress))
+
+        named_progress = named.pop("progress")
+        return make(*given, progress=progress, **named)
+
+    monkeypatch.setattr(exporting, "export_bundle", watched)
+    name = exporting.request(services, CARL, ALLOWED, since=LONG_AGO, until=None, profile="hipaa").id
+    exporting.build(services, name)
+    assert [one["step"] for one in seen][:2] == ["prove", "verify"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "../stack", "0" * 32, "checkpoints", "a" * 31 + "/"])
@@ -196,7 +242,7 @@ class Canned(Gateway):
         self.archive = archive
 
     def post(self, path: str, body: Any = None, **content: Any) -> Any:
-        return {"id": "0" * 32, "entries": 0}
+        return {"id": "0" * 32, "entries": 0, "state": "ready"}
 
     def download(self, path: str) -> Iterator[bytes]:
         yield self.archive
@@ -307,3 +353,37 @@ def test_a_witness_follows_the_ledger_and_refuses_one_that_was_rewritten(
     assert refused.exit_code == 1 and "checkpoint_refused" in refused.stderr
     key.write_text("no key")
     assert CliRunner().invoke(audit.command, asked).exit_code == 1
+
+
+def test_what_the_ledger_gains_is_published_and_only_then(services: Any, superuser: Any) -> None:
+    folder = services.home.folder("exports") / "checkpoints"
+    exporting.publish_growth(services)
+    assert not folder.exists()
+    for size in (1, 2):
+        with services.pool.connection() as connection:
+            append(connection, decision(size))
+        for _ in range(3):
+            exporting.publish_growth(services)
+        assert len(list(folder.iterdir())) == size
+    superuser.execute("UPDATE ledger.entries SET hash = sha256('x') WHERE seq = 1")
+    with services.pool.connection() as connection:
+        append(connection, decision(3))
+    with pytest.raises(LedgerRewritten):
+        exporting.publish_growth(services)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_bundle_holds_so_many_checkpoints_however_many_there_are() -> None:
+    from compliance.publishing import MOST_IN_BUNDLE, thinned
+
+    notes = [f"sallyport/ledger\n{size}\nAAAA\n".encode() for size in range(1, 1_001)]
+    few = thinned(notes[:900], 900)
+    assert len(few) <= MOST_IN_BUNDLE and few[-1] == notes[899] and few == sorted(few, key=notes.index)
+    assert thinned(notes, 900)[: len(few)] == few and thinned(notes, 900)[len(few) :] == notes[900:]
+    assert thinned(notes[:50], 900) == notes[:50]
+
+
+def test_the_keys_are_told_with_their_fingerprints(services: Any) -> None:
+    told = exporting.public_keys(services)
+    assert told["current"] == services.signer.keyid and told["keys"][0]["pem"] == services.signer.public_key_pem()
+    assert told["keys"][0]["fingerprint"].startswith("sha256:") and told["keys"][0]["note_key"].startswith("sallyport/ledger+")

@@ -53,3 +53,26 @@ def test_approvals_by_somebody_who_left_are_found_when_it_is_known_who_is_here()
     signed = entry("approval:signed", 5, actor=Actor("vera", "person"))
     assert codes(signed, days=1, present={"sam"}) == [("approver_left", 5)]
     assert codes(signed, days=1, present={"vera"}) == codes(signed, days=1) == []
+
+
+EMERGENCY = entry("break-glass:review-due", 4, refs={"break_glass_id": "b1"}, detail={"due": rfc3339(START + timedelta(days=1))})
+
+
+@pytest.mark.parametrize(
+    ("entries", "days", "expected"),
+    [
+        ((LEASE, entry("lease:expired", 9, refs={"lease_id": "l1"})), 1, []),
+        ((LEASE, entry("lease:renewed", 9, days=1, refs={"lease_id": "l1"}, detail={"ttl_seconds": 3600})), 1.01, []),
+        (
+            (LEASE, entry("lease:renewed", 9, days=1, refs={"lease_id": "l1"}, detail={"ttl_seconds": 60})),
+            2,
+            [("lease_not_ended", 1)],
+        ),
+        ((EMERGENCY,), 0.9, []),
+        ((EMERGENCY,), 1.1, [("break_glass_unreviewed", 4)]),
+        ((EMERGENCY, entry("break-glass:reviewed", 9, refs={"break_glass_id": "b1"})), 2, []),
+        ((EMERGENCY, entry("break-glass:reviewed", 9, refs={"break_glass_id": "b2"})), 2, [("break_glass_unreviewed", 4)]),
+    ],
+)
+def test_leases_end_in_any_way_and_emergencies_are_reviewed(entries: Any, days: float, expected: Any) -> None:
+    assert codes(*entries, days=days) == expected

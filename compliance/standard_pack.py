@@ -1,0 +1,60 @@
+"""The report for people who decide: the standard pack's sections in one HTML page that prints well and needs nothing else.
+
+Tables show their first rows; the files in `reports/` hold every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from compliance.dossiers import DOSSIER_COLUMNS, GRANT_COLUMNS, INVENTORY_COLUMNS
+from compliance.pages import markup, table
+from compliance.reports import Report, cell_text
+
+# (heading, what it is, names of the reports or of the gathered tables it shows)
+SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Access ledger", "Who asked for, got and lost access to live data.", ("access-ledger",)),
+    ("Live-data grants", "Each grant: asked for, approved by whom, how long, used how, ended how.", ("live-grants",)),
+    ("Policy changes", "Which policies decided, from when.", ("policy-changes",)),
+    ("Promotion dossiers", "Each model on its way: checks, approvals, outcome.", ("promotion-dossiers",)),
+    ("Model inventory", "What was put into production in the period and is still there at its end.", ("model-inventory",)),
+    ("Approvals and signatures", "Given and refused; the signed statements stand in attestations/.", ("approvals",)),
+    ("Exceptions and break-glass", "Live data in an emergency, and the review afterwards.", ("exceptions",)),
+    ("Egress log", "What left the sandbox, or asked to.", ("egress",)),
+    ("Sandbox certificates", "De-identified snapshots with the risk measured on each.", ("snapshots",)),
+    ("Monitoring and incidents", "Alerts on models in production, and doors that failed.", ("monitoring",)),
+    ("Access review", "Campaigns, answers and holds; who did what is in reports/people-and-objects.csv.", ("access-review",)),
+)
+GATHERED = {"live-grants": GRANT_COLUMNS, "promotion-dossiers": DOSSIER_COLUMNS, "model-inventory": INVENTORY_COLUMNS}
+
+
+def sections(
+    reports: Mapping[str, Report], first: Mapping[str, Sequence[Mapping[str, Any]]], rows: Mapping[str, int]
+) -> list[str]:
+    """The sections between the cover and the control matrix, each as markup."""
+    made = []
+    for number, (heading, about, names) in enumerate(SECTIONS, 2):
+        parts = [f"<h2>{number}. {markup(heading)}</h2><p>{markup(about)}</p>"]
+        for name in names:
+            columns = GATHERED.get(name) or reports[name].columns
+            parts.append(_shown(name, columns, first[name], rows[name]))
+        made.append("\n".join(parts))
+    return made
+
+
+def verifier_section(number: int, sentences: Iterable[str]) -> str:
+    """What the verifier said of everything else in the bundle, just before this page was written."""
+    lines = "\n".join(f"<li>{markup(sentence)}</li>" for sentence in sentences)
+    return (
+        f"<h2>{number}. Verifier output</h2><p>What verify.py said of the bundle before this page was added to it."
+        f" Run it yourself: a page can say anything.</p><ul>{lines}</ul>"
+    )
+
+
+def _shown(name: str, columns: Sequence[str], first: Sequence[Mapping[str, Any]], total: int) -> str:
+    if not total:
+        return "<p>Nothing of the kind happened in the period.</p>"
+    more = f"; the first {len(first)} of {total}, all in reports/{name}.csv" if total > len(first) else ""
+    body = [[markup(cell_text(row[column])) for column in columns] for row in first]
+    return table(f"{name}{more}", tuple(column.replace("_", " ") for column in columns), body)
