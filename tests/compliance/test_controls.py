@@ -33,7 +33,7 @@ def events_in_source() -> set[str]:
     found = set()
     for package in ("gateway", "promotion", "sandbox", "compliance"):
         for path in (ROOT / package).rglob("*.py"):
-            found |= set(re.findall(r"""["']([a-z][a-z-]*:[a-z][a-z-]*)["']""", path.read_text("utf-8")))
+            found |= set(re.findall(r'"([a-z][a-z-]*:[a-z][a-z-]*)"', path.read_text("utf-8")))
     return found - NOT_EVENTS
 
 

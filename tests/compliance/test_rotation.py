@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compliance.attestations import Statement, Subject, sign_statement
+from compliance.attestations import Statement, Subject, sign_statement, verify_envelope
 from compliance.bundle import Keys
 from compliance.canonical import canonical_json, digest
 from compliance.checkpoints import sign_checkpoint
@@ -16,6 +19,12 @@ from compliance.gathering import Attestation
 from compliance.ledger import append
 from compliance.publishing import ledger_tree
 from compliance.verify import verify_bundle
+from gateway import vault as vaults
+from gateway.embedded import openbao
+from gateway.embedded.home import free_ports
+from gateway.embedded.provision import GATEWAY_POLICY
+from gateway.errors import VaultUnavailable
+from gateway.vault import SIGNING_KEY, TransitSigner, Vault, new_client
 from tests.compliance.conftest import START, LocalSigner, decision, fill
 from tests.compliance.test_bundle import export
 
@@ -58,3 +67,53 @@ def test_a_check_rests_on_its_own_attestation(app: Any, tmp_path: Path, given: b
     (problem,) = verify_bundle(tmp_path / "b").problems
     assert problem.code == ("attestation_of_other" if given else "attestation_missing")
     assert problem.where == "entry 1 (check:completed)"
+
+
+@pytest.fixture
+def bao(tmp_path: Path) -> Iterator[tuple[Any, Vault, subprocess.Popen[bytes]]]:
+    """A fresh OpenBao with the evidence key: its root, the gateway's own login, and the process."""
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    command = [openbao.program(), "server", "-dev", "-dev-root-token-id=root", f"-dev-listen-address=127.0.0.1:{port}"]
+    with (tmp_path / "bao.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={"HOME": str(tmp_path)})
+    try:
+        root = new_client(address, "root")
+        for _ in range(600):
+            try:
+                if root.sys.is_initialized() and not root.sys.is_sealed():
+                    break
+            except Exception:
+                time.sleep(0.1)
+        root.sys.enable_secrets_engine("transit", path="transit")
+        root.sys.enable_auth_method("approle")
+        root.secrets.transit.create_key(SIGNING_KEY, key_type="ed25519")
+        root.sys.create_or_update_policy("gateway", GATEWAY_POLICY)
+        root.auth.approle.create_or_update_approle("gateway", token_policies=["gateway"])
+        role = root.auth.approle.read_role_id("gateway")["data"]["role_id"]
+        secret = root.auth.approle.generate_secret_id("gateway")["data"]["secret_id"]
+        yield root, Vault.login(address, role, secret), process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_every_version_of_the_key_in_vault_is_known_by_its_id(bao: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, vault, process = bao
+    monkeypatch.setattr(vaults, "KNOWN_KEYS_SECONDS", 0)
+    old = vault.signer()
+    statement = Statement((Subject("x", "sha256:" + "1" * 64),), "urn:x", {})
+    before = sign_statement(statement, old)
+    root.secrets.transit.rotate_key(SIGNING_KEY)
+    new = TransitSigner(vault, SIGNING_KEY)
+    after, late = sign_statement(statement, new), sign_statement(statement, old)
+    assert (old.keyid, new.keyid) == (f"{SIGNING_KEY}:v1", f"{SIGNING_KEY}:v2")
+    for signer in (old, new):  # a part that was started before the rotation trusts the new version too
+        assert set(signer.public_keys()) == {old.keyid, new.keyid}
+        for envelope in (before, after, late):
+            verify_envelope(envelope, signer.public_keys())
+    process.kill()
+    process.wait()
+    assert set(old.public_keys()) == {old.keyid, new.keyid}
+    with pytest.raises(VaultUnavailable):
+        old.sign(b"x")
