@@ -82,10 +82,6 @@ REPORTS = (
         ("alert:", "lease:failed", "lease:ending", "lease:orphan-removed", "snapshot:failed", "audit:export-failed"),
         (*WHO, "object_type", "object_id", "digest", "project", "detail"),
     ),
-    Report(
-        "access-review", "Access reviews, their answers, and holds on evidence", ("access-review:", "hold:"),
-        (*WHO, "object_type", "object_id", "project", "detail"),
-    ),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Egress log", "What left the sandbox, or asked to.", ("egress",)),
     ("Sandbox certificates", "De-identified snapshots with the risk measured on each.", ("snapshots",)),
     ("Monitoring and incidents", "Alerts on models in production, and doors that failed.", ("monitoring",)),
-    ("Access review", "Campaigns, answers and holds; who did what is in reports/people-and-objects.csv.", ("access-review",)),
+    ("Access review", "Who did what to which object, counted, is in reports/people-and-objects.csv; to attest it is yours.", ()),
 )
 GATHERED = {"live-grants": GRANT_COLUMNS, "promotion-dossiers": DOSSIER_COLUMNS, "model-inventory": INVENTORY_COLUMNS}
 

@@ -54,7 +54,6 @@ def test_each_report_holds_the_entries_it_names(reports: Path) -> None:
     assert found == {
         "access-ledger": ["2", "4"], "live-grants-and-leases": ["2", "4"], "promotions": [], "snapshots": ["3"], "approvals": [],
         "egress": [], "denied": ["1"], "evidence": [], "policy-changes": [], "exceptions": [], "monitoring": [],
-        "access-review": [],
     }  # fmt: skip
     for report in REPORTS:
         lines = (reports / "reports" / f"{report.name}.jsonl").read_text("utf-8").splitlines()
