@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check lint bench lock reference clean
+.PHONY: setup demo test check lint bench lock reference sbom clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,11 @@ lock:
 # The reference pages are written from the code.
 reference: setup
 	$(BIN)/python docs/generate.py
+
+# What Sallyport itself is made of, with licences (CycloneDX).
+sbom: setup
+	@mkdir -p dist
+	$(BIN)/python -m gateway.operations.bill > dist/sallyport.cdx.json
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist

@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("gateway.commands.stack", "up", "start the embedded stack and the gateway"),
     "down": ("gateway.commands.stack", "down", "stop them; their state is kept"),
     "status": ("gateway.commands.stack", "status", "what runs, and who can log in"),
+    "backup": ("gateway.commands.backup", "backup", "everything the stack holds in one file"),
+    "restore": ("gateway.commands.backup", "restore", "a backup becomes a home again"),
     "doctor": ("gateway.commands.doctor", "command", "what is installed, what is missing, what to do"),
     "login": ("gateway.commands.stack", "login", "say who asks from now on"),
     "dataset": ("gateway.commands.dataset", "command", "contracts, and live rows under them"),

@@ -19,7 +19,7 @@ from gateway.access.service import AccessService
 from gateway.catalog import datasets
 from gateway.embedded.home import Home
 from gateway.enforcement import Enforcer
-from gateway.errors import StackNotRunning
+from gateway.errors import SettingsInvalid, StackNotRunning
 from gateway.identity import Subject, TokenVerifier, subject_from_claims
 from gateway.jobs import Jobs
 from gateway.settings import Settings
@@ -94,8 +94,9 @@ class Services:
 
     def tracking(self, project: str) -> Tracking:
         """The tracking server's workspace of a project."""
-        transport = httpx.HTTPTransport(uds=str(self.settings.mlflow_socket))
-        return Tracking(httpx.Client(transport=transport, base_url="http://localhost", timeout=60), project)
+        uds, address = _tracking_server(self.settings)
+        transport = httpx.HTTPTransport(uds=uds)
+        return Tracking(httpx.Client(transport=transport, base_url=address, timeout=60, trust_env=False), project)
 
     def health(self) -> dict[str, str]:
         """part -> 'ok' or 'down'."""
@@ -117,7 +118,7 @@ class Services:
 def compose(settings: Settings) -> Services:
     """All parts, connected. Raises GatewayError when one of them does not answer."""
     home = Home(settings.home)
-    vault = Vault.login(settings.vault_addr, **_approle(home))
+    vault = Vault.login(settings.vault_addr, **approle(settings.approle_file))
     passwords = vault.read_secret("sallyport/database")
 
     def address(role: str, name: str) -> str:
@@ -132,6 +133,7 @@ def compose(settings: Settings) -> Services:
         check=ConnectionPool.check_connection,
     )  # fmt: skip
     policy = PolicyClient(_engine(settings))
+    uds, tracking_address = _tracking_server(settings)
     enforcer = Enforcer(client=policy, pool=pool, datasets=_datasets(pool), clock=now)
     return Services(
         settings=settings, vault=vault, signer=vault.signer(), pool=pool, live_pool=live, policy=policy, enforcer=enforcer,
@@ -142,7 +144,7 @@ def compose(settings: Settings) -> Services:
         store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
         verifier=verifier(settings),
         tracking_http=httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(settings.mlflow_socket)), base_url="http://localhost", timeout=300
+            transport=httpx.AsyncHTTPTransport(uds=uds), base_url=tracking_address, timeout=300, trust_env=False
         ),
         passwords=passwords, clock=now,
     )  # fmt: skip
@@ -178,11 +180,20 @@ def clear_staging(home: Home) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _approle(home: Home) -> dict[str, str]:
+def approle(file: Path) -> dict[str, str]:
+    """The Vault login in the file. Raises StackNotRunning where there is none, SettingsInvalid."""
     try:
-        return dict(json.loads(home.secret("approle-sallyport-gateway").read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise StackNotRunning(f"There is no gateway identity in {home.root}; run `sallyport up`.") from error
+        known = json.loads(file.read_text("utf-8"))
+        return {name: str(known[name]) for name in ("role_id", "secret_id")}
+    except FileNotFoundError as error:
+        raise StackNotRunning(f"There is no gateway identity in {file.parent}; run `sallyport up`.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsInvalid(f"The gateway's Vault login in {file} cannot be read.") from error
+
+
+def _tracking_server(settings: Settings) -> tuple[str | None, str]:
+    """Its Unix socket, or none where it has an address, and the address."""
+    return (None, settings.mlflow_url) if settings.mlflow_url else (str(settings.mlflow_socket), "http://localhost")
 
 
 def _engine(settings: Settings) -> Engine:

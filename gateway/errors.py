@@ -47,6 +47,30 @@ class PartMissing(StackError):
     code: ClassVar[str] = "part_missing"
 
 
+class SettingsInvalid(GatewayError):
+    """A setting is missing or wrong."""
+
+    code: ClassVar[str] = "settings_invalid"
+
+
+class DatabaseNewer(GatewayError):
+    """A newer release wrote this database."""
+
+    code: ClassVar[str] = "database_newer"
+
+
+class BackupFailed(GatewayError):
+    """The backup was not made."""
+
+    code: ClassVar[str] = "backup_failed"
+
+
+class BackupRefused(GatewayError):
+    """This file is not restored."""
+
+    code: ClassVar[str] = "backup_refused"
+
+
 class VaultError(GatewayError):
     """Vault refused what the gateway asked of it."""
 

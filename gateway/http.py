@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import uvicorn
 
 from gateway import logs
 from gateway.api.app import create_app
 from gateway.catalog.policies import record_loaded
-from gateway.composition import compose
 from gateway.embedded.home import write_private
+from gateway.errors import SettingsInvalid
 from gateway.settings import Settings
+from gateway.starting import address, begin, said
 
 
 def main() -> None:
     """Serves until it is told to stop."""
     logs.configure()
-    settings = Settings.load()
-    given = compose(settings)
+    given = begin()
+    settings = given.settings
     with given.pool.connection() as connection:
         record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
     write_private(given.home.folder("evidence-key.pem"), given.signer.public_key_pem())
@@ -29,14 +29,15 @@ def main() -> None:
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=3)
     )
-    asyncio.run(server.serve([_tcp(settings.gateway_url), _unix(settings.gateway_socket)]))
+    asyncio.run(server.serve([_tcp(settings), _unix(settings.gateway_socket)]))
 
 
-def _tcp(url: str) -> socket.socket:
-    parts = urlsplit(url)
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((parts.hostname or "127.0.0.1", parts.port or 80))
+def _tcp(settings: Settings) -> socket.socket:
+    host, port = address(settings.gateway_url, settings.listen_host)
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise SettingsInvalid(f"SALLYPORT_GATEWAY_URL: {host}:{port} cannot be listened on ({error.strerror}).") from error
     return listening
 
 
@@ -50,4 +51,4 @@ def _unix(path: Path) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main()
+    said(main)()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
 
 from compliance.entries import Actor
-from gateway.composition import Services, compose, now
-from gateway.settings import Settings
+from gateway.composition import Services, now
+from gateway.starting import address, begin, said
 from promotion import deployments
 from promotion.loading import Models
 from promotion.monitoring import keep
@@ -21,7 +20,8 @@ def application(given: Services) -> FastAPI:
     """The server's application; what the database says is deployed is in the store before it answers."""
     with given.pool.connection() as connection:
         for project, name, envelope in deployments.current(connection):
-            given.store.deploy(project, name, envelope)
+            if given.store.statement(project, name) != envelope:  # its volume may be one that only the gateway writes to
+                given.store.deploy(project, name, envelope)
 
     def authenticate(token: str) -> Actor:
         return given.verifier.subject(token).actor()
@@ -36,13 +36,13 @@ def application(given: Services) -> FastAPI:
 def main() -> None:
     """Serves until it is told to stop."""
     logging.basicConfig(level=logging.WARNING)
-    settings = Settings.load()
-    parts = urlsplit(settings.model_server_url)
+    given = begin(writes=False)
+    host, port = address(given.settings.model_server_url, given.settings.listen_host)
     uvicorn.run(
-        application(compose(settings)), host=parts.hostname or "127.0.0.1", port=parts.port or 80, log_level="warning",
+        application(given), host=host, port=port, log_level="warning",
         access_log=False, timeout_graceful_shutdown=3,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    said(main)()

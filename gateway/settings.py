@@ -1,65 +1,111 @@
-"""Settings of the gateway and its worker: from SALLYPORT_* variables, else from the embedded stack's home."""
+"""Settings of the gateway, its worker and the model server: from SALLYPORT_* variables, else from the embedded stack's home."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from gateway.embedded.home import Home
+from gateway.errors import SettingsInvalid, StackNotRunning
+
+PREFIX = "SALLYPORT_"
+# Variables of commands and of code in the sandbox, which are not settings of a server.
+OTHERS = frozenset(("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE_DIGEST", "CODE_REVISION"))
+NEEDED = ("GATEWAY_URL", "MODEL_SERVER_URL", "VAULT_ADDR", "OIDC_ISSUER", "OIDC_JWKS_URL", "POSTGRES_HOST")
 
 
 class Settings(BaseModel):
-    """Where the parts are. Unset ones are those of the embedded stack in `home`."""
+    """Where the parts are. Unset ones are those of the embedded stack in `home`; where there is none, they must be set."""
 
-    home: Path = Field(description="The folder that holds the embedded stack's state.")
-    gateway_url: str = Field(description="Where clients reach the gateway.")
-    model_server_url: str = Field(description="Where clients reach the model server.")
+    home: Path = Field(description="The folder that holds the embedded stack's state; else snapshots, models and exports.")
+    gateway_url: str = Field(description="Where clients reach the gateway; it listens on this host and port.")
+    model_server_url: str = Field(description="Where clients reach the model server; it listens on this host and port.")
     vault_addr: str = Field(description="Vault or OpenBao.")
+    approle_file: Path = Field(description="The file with the gateway's Vault login: JSON with `role_id` and `secret_id`.")
     oidc_issuer: str = Field(description="The issuer of ID tokens, as their `iss` says it.")
     oidc_jwks_url: str = Field(description="The issuer's keys.")
     oidc_audience: str = Field(default="sallyport", description="The audience tokens are issued for.")
-    postgres_host: str = Field(description="Host name, or folder of the Unix socket.")
-    postgres_port: int = Field(default=5432, description="Port of PostgreSQL.")
+    postgres_host: str = Field(min_length=1, description="Host name, or folder of the Unix socket.")
+    postgres_port: int = Field(default=5432, ge=1, le=65535, description="Port of PostgreSQL.")
     opa_url: str | None = Field(default=None, description="An OPA server; unset: policies are decided in-process.")
+    mlflow_url: str | None = Field(default=None, description="The tracking server's address; unset: its Unix socket is used.")
     mlflow_socket: Path = Field(description="The tracking server's Unix socket.")
     gateway_socket: Path = Field(description="The gateway's Unix socket, the only way out of the sandbox.")
+    listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
+
+    @field_validator("gateway_url", "model_server_url", "vault_addr", "oidc_issuer", "oidc_jwks_url", "opa_url", "mlflow_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.password or parts.port == 0:
+                raise ValueError("it must be http://HOST or https://HOST, with a port if it is another one, without a password")
+        return value
 
     @classmethod
     def load(cls) -> Settings:
-        """The settings of this process. Raises StackNotRunning when there is neither a stack nor settings."""
-        home = Home.here()
-        ports = home.stack()["ports"]
-        vault = f"http://127.0.0.1:{ports['openbao']}"
-        embedded = {
-            "home": home.root,
-            "gateway_url": f"http://127.0.0.1:{ports['gateway']}",
-            "model_server_url": f"http://127.0.0.1:{ports['model_server']}",
-            "vault_addr": vault,
-            "oidc_issuer": f"{vault}/v1/identity/oidc",
-            "oidc_jwks_url": f"{vault}/v1/identity/oidc/.well-known/keys",
-            "postgres_host": str(home.sockets),
-            "mlflow_socket": home.sockets / "mlflow.sock",
+        """The settings of this process. Raises StackNotRunning where there is neither a stack nor settings, SettingsInvalid."""
+        home, given = Home.here(), _given(os.environ)
+        try:
+            start = _embedded(home)
+        except StackNotRunning:
+            if not given:
+                raise
+            start = {"home": home.root}
+            if missing := [PREFIX + name for name in NEEDED if name.lower() not in given]:
+                raise SettingsInvalid(f"Without an embedded stack these must be set too: {', '.join(missing)}.") from None
+        start |= {
+            "approle_file": home.secret("approle-sallyport-gateway"), "mlflow_socket": home.sockets / "mlflow.sock",
             "gateway_socket": home.sockets / "gateway.sock",
-        }
-        set_by_environment = _Environment().model_dump(exclude_none=True)
-        return cls.model_validate(embedded | set_by_environment | {"home": home.root})
+        }  # fmt: skip
+        try:
+            return cls.model_validate(start | given)
+        except ValidationError as error:
+            raise SettingsInvalid(_sentences(error)) from None
+
+    @classmethod
+    def of_server(cls) -> Settings:
+        """The settings of a server, which has no variable it does not know: a name that is not quite right must not go unseen."""
+        known = {name.upper() for name in cls.model_fields} | OTHERS
+        for name in sorted(name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)):
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = (
+                    f"; did you mean {PREFIX}{close[0]}?"
+                    if close
+                    else "; secrets stand in Vault, or in files that settings name."
+                )
+                raise SettingsInvalid(f"{PREFIX}{name} is no setting{hint}")
+        return cls.load()
 
 
-class _Environment(BaseSettings):
-    """The settings given as SALLYPORT_* variables."""
+def _given(environment: Mapping[str, str]) -> dict[str, str]:
+    names = (name for name in Settings.model_fields if name != "home")
+    return {name: environment[PREFIX + name.upper()] for name in names if environment.get(PREFIX + name.upper())}
 
-    model_config = SettingsConfigDict(env_prefix="SALLYPORT_", extra="ignore")
 
-    gateway_url: str | None = None
-    model_server_url: str | None = None
-    vault_addr: str | None = None
-    oidc_issuer: str | None = None
-    oidc_jwks_url: str | None = None
-    oidc_audience: str | None = None
-    postgres_host: str | None = None
-    postgres_port: int | None = None
-    opa_url: str | None = None
-    mlflow_socket: Path | None = None
-    gateway_socket: Path | None = None
+def _embedded(home: Home) -> dict[str, Any]:
+    """What the stack in `home` is reached at. Raises StackNotRunning when there is none."""
+    ports = home.stack()["ports"]
+    vault = f"http://127.0.0.1:{ports['openbao']}"
+    return {
+        "home": home.root,
+        "gateway_url": f"http://127.0.0.1:{ports['gateway']}",
+        "model_server_url": f"http://127.0.0.1:{ports['model_server']}",
+        "vault_addr": vault,
+        "oidc_issuer": f"{vault}/v1/identity/oidc",
+        "oidc_jwks_url": f"{vault}/v1/identity/oidc/.well-known/keys",
+        "postgres_host": str(home.sockets),
+    }
+
+
+def _sentences(error: ValidationError) -> str:
+    """Which settings are wrong and how, without their values."""
+    said = (f"{PREFIX}{str(one['loc'][0]).upper()}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+    return "; ".join(said) + "."

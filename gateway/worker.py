@@ -16,10 +16,10 @@ from dbos import DBOS, DBOSConfig
 from gateway import building, checking, exporting
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
-from gateway.composition import Services, clear_staging, compose, jobs_url
+from gateway.composition import Services, clear_staging, jobs_url
 from gateway.embedded.home import write_private
 from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, EVIDENCE_QUEUE, EXPORT_EVIDENCE, QUEUE, SCHEMA
-from gateway.settings import Settings
+from gateway.starting import begin, said
 from promotion import monitoring
 
 POLL_SECONDS = 0.2
@@ -127,7 +127,7 @@ def main() -> None:
     """Works until it is told to stop."""
     global _services  # noqa: PLW0603 - workflows are module functions; this is what they share
     logging.basicConfig(level=logging.INFO)
-    given: Services = compose(Settings.load())
+    given = begin()
     _services = given
     shutil.rmtree(given.home.folder("run") / "work", ignore_errors=True)
     clear_staging(given.home)
@@ -151,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    said(main)()

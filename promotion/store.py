@@ -59,6 +59,13 @@ class ModelStore:
         _sync(partial)
         partial.replace(path)
 
+    def statement(self, project: str, name: str) -> dict[str, Any] | None:
+        """The envelope that stands under that name, whoever signed it; None when there is none that can be read."""
+        try:
+            return dict(json.loads(self._statement_file(project, name).read_text("utf-8")))
+        except (OSError, ValueError):
+            return None
+
     def deployed(self) -> list[tuple[str, str]]:
         """(project, name) of everything in production."""
         return sorted((p.parent.name, p.name.removesuffix(".dsse.json")) for p in self._root.glob("deployments/*/*.dsse.json"))

@@ -13,6 +13,7 @@ from gateway.errors import GatewayError
 NEXT_STEPS = {
     "half_initialised": "remove the home folder (its data is lost) and run `sallyport up` again",
     "part_missing": "run `make setup`, then `sallyport doctor`",
+    "database_newer": "install the release that wrote it, or restore a backup of before",
     "stack_not_running": "run `sallyport up`",
     "stack_error": "look into the log named above; `sallyport doctor` says what is missing",
 }

@@ -1,15 +1,15 @@
-"""The databases and roles of the embedded PostgreSQL, made by `up` and safe to make again."""
+"""The databases and roles, made by `up` (or `python -m gateway.operations.migrate`) and safe to make again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from gateway.embedded import postgres
-from gateway.embedded.home import Home
+from gateway.operations import migrations
 
 # database -> the role that owns it, if one of ours does
 DATABASES = {"control": None, "live": None, "sandbox": "mlflow"}
@@ -22,20 +22,27 @@ SCHEMAS = (
 )  # fmt: skip
 
 
-def ensure(home: Home, passwords: dict[str, str]) -> None:
-    """Databases, roles with these passwords, and all tables exist."""
-    with psycopg.connect(postgres.superuser(home), autocommit=True) as connection:
+def ensure(address: Callable[[str], str], passwords: dict[str, str]) -> None:
+    """Databases, roles with these passwords, and all tables exist; `address` gives a database's, for one who may make them.
+
+    Raises DatabaseNewer before anything was changed.
+    """
+    with psycopg.connect(address("postgres"), autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = 'control'").fetchone():
+            with psycopg.connect(address("control")) as control:
+                migrations.require_not_newer(control)
         for role, options in LOGINS.items():
             _ensure_login(connection, role, options, passwords[role])
         for database, owner in DATABASES.items():
             _ensure_database(connection, database, owner)
         connection.execute("GRANT CONNECT, CREATE ON DATABASE control TO sallyport_app")
         connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE control, sandbox, live, postgres FROM PUBLIC")
-    with psycopg.connect(postgres.superuser(home, "live")) as live:
+    with psycopg.connect(address("live")) as live:
         live.execute(_text("gateway.access", "live.sql"))
-    with psycopg.connect(postgres.superuser(home, "control")) as control:
+    with psycopg.connect(address("control")) as control:
         for package, name in SCHEMAS:
             control.execute(_text(package, name))
+        migrations.upgrade(control)
 
 
 def _ensure_login(connection: psycopg.Connection[Any], role: str, options: str, password: str) -> None:

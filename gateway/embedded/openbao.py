@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway.embedded import processes
-from gateway.embedded.home import Home, write_private
+from gateway.embedded.home import Home, write_private, write_private_bytes
 from gateway.errors import HalfInitialised, StackError, VaultError, VaultUnavailable
 from gateway.vault import new_client, translated
 
 UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"
+OPERATOR = "sallyport-operator"
 SECONDS_TO_LEAD = 30
 
 
@@ -78,6 +79,41 @@ def revoke_root(home: Home, token: str) -> None:
     raise StackError("OpenBao's root token still works after it was revoked.")
 
 
+def operator_client(home: Home) -> Any:
+    """A client that may back up, rotate keys and say where the database is, and nothing else. Raises VaultError."""
+    try:
+        known = json.loads(home.secret(f"approle-{OPERATOR}").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise VaultError(f"The home {home.root} has no operator's login: an earlier release made it.") from error
+    client = new_client(address(home))
+    translated(lambda: client.auth.approle.login(known["role_id"], known["secret_id"]))
+    return client
+
+
+def snapshot(home: Home, target: Path) -> None:
+    """`target` holds OpenBao's own snapshot of all it keeps, encrypted under its unseal key."""
+    client = operator_client(home)
+    answer = translated(client.sys.take_raft_snapshot)
+    write_private_bytes(target, answer.content)
+
+
+def restore_snapshot(home: Home, source: Path) -> None:
+    """OpenBao, empty until now, holds the snapshot and is unsealed by the key of the home it was taken from."""
+    client = new_client(address(home))
+    made = translated(lambda: client.sys.initialize(secret_shares=1, secret_threshold=1))  # both are gone in a moment
+    translated(lambda: client.sys.submit_unseal_key(made["keys_base64"][0]))
+    _await_leader(client)
+    client.token = made["root_token"]
+    translated(lambda: client.sys.force_restore_raft_snapshot(source.read_bytes()))
+    client.token = None
+    deadline = time.monotonic() + SECONDS_TO_LEAD
+    while not translated(client.sys.is_sealed):
+        if time.monotonic() > deadline:
+            raise StackError("OpenBao did not take the backup's snapshot.")
+        time.sleep(0.05)
+    unseal(home)
+
+
 def _await_leader(client: Any) -> None:
     deadline = time.monotonic() + SECONDS_TO_LEAD
     while time.monotonic() < deadline:
@@ -101,6 +137,17 @@ def _configure(home: Home) -> None:
         "disable_mlock": True,
         "ui": False,
         "log_level": "warn",
-        "audit": [{"type": "file", "path": "file", "options": {"file_path": str(home.folder("logs") / "openbao-audit.log")}}],
+        "audit": [{"type": "file", "path": "file", "options": {"file_path": _audit_log(folder / "server.json")}}],
     }
     write_private(folder / "server.json", json.dumps(config))
+
+
+def _audit_log(config: Path) -> str:
+    """Where the audit log stands: below the home, from which OpenBao is started, wherever the home is moved to.
+
+    OpenBao refuses to start when it is told another place than the first time, so a home that has one keeps it.
+    """
+    try:
+        return str(json.loads(config.read_text("utf-8"))["audit"][0]["options"]["file_path"])
+    except (OSError, ValueError, LookupError):
+        return "logs/openbao-audit.log"

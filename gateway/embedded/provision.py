@@ -50,6 +50,16 @@ path "identity/entity/name/*" {{ capabilities = ["read"] }}
 path "sys/leases/revoke" {{ capabilities = ["update"] }}
 path "secret/data/sallyport/*" {{ capabilities = ["read"] }}
 """
+OPERATOR_POLICY = f"""
+path "sys/storage/raft/snapshot" {{ capabilities = ["read", "sudo"] }}
+path "transit/keys/{SIGNING_KEY}/rotate" {{ capabilities = ["update"] }}
+path "transit/keys/{PROJECTS_KEY}/rotate" {{ capabilities = ["update"] }}
+path "transit/keys/{SIGNING_KEY}" {{ capabilities = ["read"] }}
+path "transit/keys/{PROJECTS_KEY}" {{ capabilities = ["read"] }}
+path "transit/rewrap/{PROJECTS_KEY}" {{ capabilities = ["update"] }}
+path "database/config/live" {{ capabilities = ["create", "update"] }}
+path "identity/oidc/config" {{ capabilities = ["create", "update"] }}
+"""
 USER_POLICY = 'path "identity/oidc/token/sallyport" { capabilities = ["read"] }'
 
 # What a token says of its holder; entity metadata are texts, so lists are comma-separated.
@@ -71,7 +81,9 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     _issuer(home, client)
     client.sys.create_or_update_policy("sallyport-gateway", GATEWAY_POLICY)
     client.sys.create_or_update_policy("sallyport-user", USER_POLICY)
+    client.sys.create_or_update_policy(openbao.OPERATOR, OPERATOR_POLICY)
     _approle(home, client, "sallyport-gateway", "sallyport-gateway")
+    _approle(home, client, openbao.OPERATOR, openbao.OPERATOR)
     for name, role in PEOPLE.items():
         _person(home, client, name, role)
     for name in SERVICES:
@@ -104,12 +116,7 @@ def _write_when_upgraded(client: Any, path: str, secret: dict[str, str]) -> None
 
 def _database(home: Home, client: Any, password: str) -> None:
     """Vault reaches the live database as vault_admin, and may make identities that read it."""
-    client.secrets.database.configure(
-        "live", plugin_name="postgresql-database-plugin", allowed_roles=["lease-*", "snapshot-builder"],
-        connection_url=f"user='{{{{username}}}}' password='{{{{password}}}}' host='{home.sockets}' dbname=live sslmode=disable",
-        username="vault_admin", password=password,
-        username_template='{{ printf "%s-%s" (.RoleName | truncate 50) (random 10) }}',
-    )  # fmt: skip
+    connect_database(home, client, password)
     client.secrets.database.create_role(
         "snapshot-builder", db_name="live", default_ttl="1h", max_ttl="4h",
         creation_statements=[
@@ -127,9 +134,26 @@ def _database(home: Home, client: Any, password: str) -> None:
     )  # fmt: skip
 
 
+def connect_database(home: Home, client: Any, password: str) -> None:
+    """Vault knows where this home's live database is."""
+    address = f"user='{{{{username}}}}' password='{{{{password}}}}' host='{home.sockets}' dbname=live sslmode=disable"
+    translated(
+        lambda: client.secrets.database.configure(
+            "live", plugin_name="postgresql-database-plugin", allowed_roles=["lease-*", "snapshot-builder"],
+            connection_url=address, username="vault_admin", password=password,
+            username_template='{{ printf "%s-%s" (.RoleName | truncate 50) (random 10) }}',
+        )
+    )  # fmt: skip
+
+
+def name_issuer(home: Home, client: Any) -> None:
+    """ID tokens name this home's OpenBao as their issuer."""
+    translated(lambda: client.write_data("identity/oidc/config", data={"issuer": openbao.address(home)}))
+
+
 def _issuer(home: Home, client: Any) -> None:
     """OpenBao signs ID tokens for this gateway."""
-    client.write_data("identity/oidc/config", data={"issuer": openbao.address(home)})
+    name_issuer(home, client)
     client.write_data(
         "identity/oidc/key/sallyport", data={"algorithm": "RS256", "allowed_client_ids": ["*"], "rotation_period": "24h"}
     )

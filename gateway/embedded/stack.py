@@ -14,7 +14,7 @@ import psycopg
 from filelock import FileLock, Timeout
 
 from gateway.embedded import databases, openbao, postgres, processes, provision
-from gateway.embedded.home import Home, write_private
+from gateway.embedded.home import Home, port_is_free, write_private
 from gateway.embedded.processes import Part
 from gateway.errors import PortTaken, StackError, StackNotRunning
 from gateway.vault import Vault
@@ -41,25 +41,43 @@ def _up(home: Home, report: Report) -> None:
     home.ensure_stack()
     _require_ports(home)
     step = _Step(report)
-    postgres.initialise(home)
-    postgres.clear_stale(home)
-    processes.start(home, postgres.part(home))
-    step.done("postgres")
-    processes.start(home, openbao.part(home))
-    root_token = openbao.unseal(home)
-    step.done("openbao")
-    passwords = _passwords(home, root_token)
-    databases.ensure(home, passwords)
-    if root_token:
-        provision.configure(home, root_token, passwords)
-        openbao.revoke_root(home, root_token)
-        home.secret(PASSWORDS).unlink(missing_ok=True)
-    step.done("configuration")
+    passwords = start_foundations(home, step.done)
     for part in (mlflow(home, passwords["mlflow"]), gateway(home), worker(home), model_server(home)):
         processes.spawn(home, part)
     for part in (gateway(home), worker(home), model_server(home), mlflow(home, passwords["mlflow"])):
         processes.start(home, part)
         step.done(part.name)
+
+
+def start_foundations(home: Home, done: Callable[[str], None] = lambda name: None) -> dict[str, str]:
+    """PostgreSQL and OpenBao run, hold what they must, and after a restore what was restored; the roles' passwords."""
+    from gateway.operations import backups, restoring
+
+    restored = restoring.waiting(home)
+    postgres.initialise(home)
+    postgres.clear_stale(home)
+    processes.start(home, postgres.part(home))
+    done("postgres")
+    if restored:
+        restoring.begin_vault(home)
+    processes.start(home, openbao.part(home))
+    if restored:
+        restoring.finish_vault(home)
+    root_token = openbao.unseal(home)
+    done("openbao")
+    passwords = _passwords(home, root_token)
+    databases.ensure(lambda database: postgres.superuser(home, database), passwords)
+    if root_token:
+        provision.configure(home, root_token, passwords)
+        openbao.revoke_root(home, root_token)
+        home.secret(PASSWORDS).unlink(missing_ok=True)
+    if restored:
+        backups.record(
+            home, "restore:done", "done", restored["id"], {"digest": restored["digest"], "made_at": restored["made_at"]}
+        )
+        restoring.done(home)
+    done("configuration")
+    return passwords
 
 
 def down(home: Home, report: Report) -> None:
@@ -157,21 +175,13 @@ def _passwords(home: Home, root_token: str | None) -> dict[str, str]:
 
 def _require_ports(home: Home) -> None:
     """Nobody else listens on the ports of parts that are not running. Raises PortTaken."""
-    import socket
-
     for part in ("openbao", "gateway", "model_server"):
         port = home.stack()["ports"][part]
-        if processes.running(home, part):
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise PortTaken(
-                    f"Port {port}, which {part} of this home uses, is taken by another program; end it, or change the"
-                    f" port in {home.stack_file}."
-                ) from error
+        if not processes.running(home, part) and not port_is_free(port):
+            raise PortTaken(
+                f"Port {port}, which {part} of this home uses, is taken by another program; end it, or change the"
+                f" port in {home.stack_file}."
+            )
 
 
 class _Step:

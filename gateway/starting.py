@@ -1,0 +1,68 @@
+"""How a server starts: with settings that were checked, or not at all and with a sentence that says why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from gateway.composition import Services, compose
+from gateway.console import WRONG_USAGE
+from gateway.errors import GatewayError, SettingsInvalid
+from gateway.settings import Settings
+
+WHAT_TO_DO = {
+    "settings_invalid": "every setting is described in docs/reference/settings.md",
+    "stack_not_running": "run `sallyport up`, or set SALLYPORT_VAULT_ADDR, SALLYPORT_POSTGRES_HOST and the others",
+    "vault_unavailable": "see that SALLYPORT_VAULT_ADDR names a Vault that runs and is unsealed",
+    "vault_refused": "see that the login in SALLYPORT_APPROLE_FILE is valid and has the gateway's policy",
+    "database_unavailable": "see that SALLYPORT_POSTGRES_HOST and SALLYPORT_POSTGRES_PORT name the server, and that it runs",
+    "home_unusable": "set SALLYPORT_HOME to a folder that this account may write to",
+}
+
+
+def begin(*, writes: bool = True) -> Services:
+    """The parts of a server, connected; each folder it `writes` to exists. Raises GatewayError."""
+    settings = Settings.of_server()
+    if not settings.approle_file.is_file():
+        raise SettingsInvalid(f"SALLYPORT_APPROLE_FILE: there is no file {settings.approle_file}.")
+    given = compose(settings)
+    try:
+        with given.pool.connection() as connection:
+            connection.execute("SELECT 1")
+    except (psycopg.Error, PoolTimeout) as error:
+        given.close()
+        raise DatabaseUnavailable("PostgreSQL does not answer, or does not know the gateway's login.") from error
+    if writes:
+        given.home.prepare()
+    return given
+
+
+def address(url: str, listen_host: str | None) -> tuple[str, int]:
+    """The host and port to listen on for clients that use `url`."""
+    parts = urlsplit(url)
+    return listen_host or parts.hostname or "127.0.0.1", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+class DatabaseUnavailable(GatewayError):
+    """PostgreSQL does not answer."""
+
+    code: ClassVar[str] = "database_unavailable"
+
+
+def said(main: Callable[[], None]) -> Callable[[], None]:
+    """`main`, whose refusal to start is two lines on standard error and exit 2."""
+
+    def run() -> None:
+        try:
+            main()
+        except GatewayError as error:
+            sys.stderr.write(f"error ({error.code}): {error}\n")
+            sys.stderr.write(f"  what to do: {WHAT_TO_DO.get(error.code, 'run `sallyport doctor`')}\n")
+            raise SystemExit(WRONG_USAGE) from None
+
+    return run
