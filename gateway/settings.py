@@ -16,7 +16,9 @@ from gateway.errors import SettingsInvalid, StackNotRunning
 
 PREFIX = "SALLYPORT_"
 # Variables of commands and of code in the sandbox, which are not settings of a server.
-OTHERS = frozenset(("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE_DIGEST", "CODE_REVISION"))
+OTHERS = frozenset(
+    ("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE_DIGEST", "CODE_REVISION")
+)
 NEEDED = ("GATEWAY_URL", "MODEL_SERVER_URL", "VAULT_ADDR", "OIDC_ISSUER", "OIDC_JWKS_URL", "POSTGRES_HOST")
 
 
