@@ -37,6 +37,7 @@ ENVELOPES = (
     "SELECT id, envelope FROM catalog.snapshots WHERE envelope IS NOT NULL"
     " UNION ALL SELECT request, envelope FROM promotion.checks"
     " UNION ALL SELECT request, envelope FROM promotion.approvals"
+    " UNION ALL SELECT request, envelope FROM promotion.former_approvals"
     " UNION ALL SELECT request, envelope FROM promotion.waivers"
     " UNION ALL SELECT request, envelope FROM promotion.deployments"
 )

@@ -64,6 +64,10 @@ def approve(
         raise ApprovalRefused("Policy does not take this approval.", decision.reasons, decision.decision_id)
     envelope = sign_statement(_statement(connection, found, approval, decision, now), signer)
     connection.execute(
+        "INSERT INTO promotion.former_approvals SELECT request, envelope FROM promotion.approvals WHERE request = %s AND by = %s",
+        (promotion, by.id),
+    )
+    connection.execute(
         "INSERT INTO promotion.approvals VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (request, by) DO UPDATE"
         " SET role = excluded.role, digest = excluded.digest, at = excluded.at, meaning = excluded.meaning,"
         " envelope = excluded.envelope",

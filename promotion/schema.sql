@@ -69,6 +69,12 @@ CREATE TABLE IF NOT EXISTS promotion.approvals (
     PRIMARY KEY (request, by)
 );
 
+-- Signed approvals that were given anew: they count no more, but entries of the ledger rest on them.
+CREATE TABLE IF NOT EXISTS promotion.former_approvals (
+    request  text NOT NULL REFERENCES promotion.requests,
+    envelope jsonb NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS promotion.deployments (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project     text NOT NULL,

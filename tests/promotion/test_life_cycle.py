@@ -122,6 +122,10 @@ def test_an_approval_is_void_when_it_is_old_and_can_be_given_anew(gate):
     assert refused.value.reasons == ("approvals_missing",)
     gate.approve(promotion, now=later)
     assert gate.deploy(promotion, now=later).state is State.DEPLOYED
+    kept = gate.connection.execute(
+        "SELECT envelope FROM promotion.approvals UNION ALL SELECT envelope FROM promotion.former_approvals"
+    ).fetchall()
+    assert len(kept) == 2  # the ledger rests on both, so an export needs both
 
 
 def test_nothing_is_deployed_that_is_not_approved_or_whose_bytes_changed(gate):
