@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import ClassVar
@@ -30,6 +31,7 @@ def begin(*, writes: bool = True) -> Services:
     settings = Settings.of_server()
     if not settings.approle_file.is_file():
         raise SettingsInvalid(f"SALLYPORT_APPROLE_FILE: there is no file {settings.approle_file}.")
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what fails now is said once, below
     given = compose(settings)
     try:
         with given.pool.connection() as connection:
@@ -37,6 +39,7 @@ def begin(*, writes: bool = True) -> Services:
     except (psycopg.Error, PoolTimeout) as error:
         given.close()
         raise DatabaseUnavailable("PostgreSQL does not answer, or does not know the gateway's login.") from error
+    logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)
     if writes:
         given.home.prepare()
     return given

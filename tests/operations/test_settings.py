@@ -59,7 +59,7 @@ def refused(environment: Environment, module: str = "gateway.http") -> str:
         ("SALLYPORT_POSTGRES_PORT", "many", "SALLYPORT_POSTGRES_PORT"),
         ("SALLYPORT_POSTGRES_PORT", "70000", "SALLYPORT_POSTGRES_PORT"),
         ("SALLYPORT_VAULT_ADRR", "http://vault", "did you mean SALLYPORT_VAULT_ADDR"),
-        ("SALLYPORT_DATABASE_PASSWORD", "hush", "secrets stand in Vault or in files"),
+        ("SALLYPORT_DATABASE_PASSWORD", "hush", "secrets stand in Vault, or in files"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(
