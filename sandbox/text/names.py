@@ -10,42 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sandbox.text import lexicon
+from sandbox.text.cues import CLINICIAN, DOSE, HOUSE, LABEL, LISTED, RELATION, SAYS_NAME, SIGNED
 from sandbox.text.tokens import Token
 
-CLINICIAN = re.compile(r",? {0,2}(?:MD|M\.D\.|DO|RN|NP|PA-C|PA|LPN|PhD|DDS|PharmD|LCSW|MSW|FNP|CRNA|Esq)\b")
-LABEL = re.compile(
-    r"(?i:\b(?:patient(?: name)?|pt(?: name)?|(?:full |first |last |given |middle |maiden |family )?name|surname|forename"
-    r"|attending"
-    r"|provider|physician|nurse|surgeon|signed(?: by)?|author|dictated(?: by)?|seen by|cc|contact|emergency contact"
-    r"|next of kin|nok"
-    r"|guardian|caller|agent|customer|client|member|spouse|husband|wife|partner|son|daughter|mother|father|brother|sister"
-    r"|mom|dad|aunt"
-    r"|uncle|niece|nephew|friend|neighbou?r|caregiver|carer|referred by|reviewed by|from|to|attn|insured|subscriber"
-    r"|guarantor|pcp"
-    r"|interpreter|employer|witness|payee|beneficiary|account ?holder|card ?holder|dear|sincerely|regards|hi|hello))"
-    r"[\"']?(?:[ \t.]*[:=|][ \t\"'>*]*|[ \t]?\.{3,}[ \t]*|,[ \t]*)$"
-    r"|(?i:\b(?:thanks|thank you|regards|sincerely|cheers|best|wishes|yours|faithfully|truly|warmly"
-    r"|respectfully))[,.!]?[ \t]*\n{1,2}[ \t]*$"
-    r"|(?i:\b(?:dear|hi|hello|hey|thanks|thank you|how have you been|good morning|good afternoon))[, ]+$"
-)
-SAYS_NAME = re.compile(
-    r"(?i:\b(?:my name is|name is|this is|i am|i'm|call(?:ed|s)? (?:him|her|me)|known as|named|spoke (?:to|with)|signed by"
-    r"|seen by"
-    r"|dictated by|accompanied by|lives with|wife|husband|son|daughter|mother|father|brother|sister|spouse|partner|aunt"
-    r"|uncle|niece"
-    r"|nephew|friend|caregiver|grandson|granddaughter|mom|dad|pt|patient|per|with|from|by|and|to|mrs?\.?|ms\.?|dr\.?))[ ,(]+$"
-)
-# Surname, Given at the start of a line with a number in brackets or a label behind.
-LISTED = re.compile(r"^[ \t]*([^\W\d_][\w'’-]+), ([^\W\d_][\w'’-]+)(?=[ \t]*(?:\(|MRN|DOB|\||;|$))", re.M)
-HOUSE = re.compile(
-    r"[ \t]\d{1,5}[a-z]?\b(?![.,/]\d|%|\s*(?:mg|mcg|ml|units?|g|kg|cm|mm|bpm|x|times|days?|weeks?|months?"
-    r"|years?|hours?)\b)"
-)
-DOSE = re.compile(
-    r"[ \t](?:(?:XR|XL|ER|SR|CR|DR|HCl|HCT|succinate|tartrate|sodium|potassium)[ \t])?\d[\d.,/-]*[ \t]?(?:mg|mcg|g|units?"
-    r"|m[lL]|IU|mEq|puffs?|tabs?|tablets?)\b"
-)
-SIGNED = re.compile(r"(?:^|[\n.!?])[ \t]*[-–—~][ \t]*$")
 NEAR = re.compile(r"(?:[ \t]?\.?[ \t]{0,2}|-|[ \t]?,[ \t]|\. )\Z")
 JOINED = re.compile(r"(?:[ \t]|-|\. ?|['’])\Z")
 WINDOW = 40
@@ -101,8 +68,7 @@ class Names:
         """The word names a disease, a sign, a device or a drug here: an eponym in use, or a dose behind it."""
         word, (seldom, _), eponyms = self._words[i], lexicon.eponyms(), lexicon.any_eponyms()
         low, after = word.folded, [w.folded for w in self._words[i + 1 : i + 3]]
-        named = i > 0 and self._words[i - 1].folded in lexicon.persons_given() and self._between(i - 1) == " "
-        if named:
+        if i > 0 and self._between(i - 1) == " " and self._is_given(self._words[i - 1]):
             return False
         possessive = word.text.lower().endswith(("'s", "’s"))
         if DOSE.match(self._text, word.end) and low not in lexicon.given_names():
@@ -118,6 +84,13 @@ class Names:
         medical = any(w in lexicon.MEDICAL_NOUNS or lexicon.MEDICAL_ENDING.fullmatch(w) for w in after)
         joined = bool(after) and after[0] in eponyms and self._between(i) in ("-", " ") and self._is_finding(i + 1)
         return medical or joined or low in seldom
+
+    def _is_given(self, word: Token) -> bool:
+        """A given name, or a word with a capital that nothing else is known of."""
+        if word.folded in lexicon.persons_given():
+            return True
+        unknown = word.capital and word.cased and not word.shouted and len(word.folded) > 3 and _spoken(word.folded)
+        return unknown and not word.english and word.folded not in lexicon.any_eponyms()
 
     def _alone(self, i: int) -> bool:
         """The word itself says that it is a name, or the language model does."""
@@ -141,7 +114,9 @@ class Names:
             return self._person[i] and word.capital and name
         if not word.cased:
             # A misspelt plain word falls with the names.
-            unknown = _spoken(low) and (len(low) > 5 or HOUSE.match(self._text, word.end) is not None)
+            left = self._text[max(0, word.start - WINDOW) : word.start]
+            beside = HOUSE.match(self._text, word.end) is not None or RELATION.search(left) is not None
+            unknown = _spoken(low) and (len(low) > 5 or beside)
             return name or low in lexicon.places() or self._person[i] or self._area[i] or unknown or not word.text.isascii()
         if not word.capital:
             return len(low) > 2 and self._hinted(i)
@@ -226,7 +201,8 @@ class Names:
             if not (JOINED.match(gap) or (len(gap) <= 3 and gap.strip() in (",", "&", "") and "\n" not in gap)):
                 return
             beside = gap == " " and j == i + step
-            if self._taken[j] or self._joins(j, beside=i, comma=comma) or (beside and self._completes(i, j)):
+            hyphened = gap == "-" and word.folded in SMALL
+            if hyphened or self._taken[j] or self._joins(j, beside=i, comma=comma) or (beside and self._completes(i, j)):
                 for k in range(min(i, j) + 1, max(i, j)):
                     self._taken[k] = self._words[k].folded not in CONJUNCTIONS
                 self._taken[j] = True

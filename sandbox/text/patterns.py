@@ -59,7 +59,7 @@ _ROAD_ENDINGS = (
 )
 ROAD_ENDINGS = _ROAD_ENDINGS.split()
 ROAD_ENDING = "(?i:" + "|".join(f"(?<={re.escape(ending)})" for ending in ROAD_ENDINGS) + ")"
-UNIT = r"(?:,?\s+(?i:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Flat|Door|Box|#)\.?\s*#?\w[\w-]{0,8})?"
+UNIT = r"(?:,?\s+(?i:Apt|Apto|Apartment|Piso|Depto|Suite|Ste|Unit|Floor|Fl|Room|Rm|Flat|Door|Box|#)\.?\s*#?\w[\w-]{0,8})?"
 # Bounded: a word is tried from each of its letters, so an unbounded one would cost the square of its length.
 WORD = r"[^\W\d_][\w'’.-]{0,40}"
 CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]{0,40}"
@@ -102,6 +102,10 @@ PATTERNS: dict[str, tuple[str, str]] = {
         "SSN",
         r"(?i:\b(?:ssn|social security)[\w ]{0,12}?)[ \t:=#]*(?:last (?:4"
         r"|four)[ \t:]*)?((?:[\dXx*]{3}[- ]?[\dXx*]{2}[- ]?)?\d{4})\b",
+    ),
+    "ending": (
+        "ACCOUNT",
+        r"(?i:\b(?:ending|ends|ended)(?: (?:in|on|with))?|\blast (?:4|four)(?: digits)?(?: (?:is|are|of))?)[ \t:]+(\d{4})\b",
     ),
     "labelled phone": (
         "PHONE",

@@ -13,9 +13,12 @@ from sandbox.text.folding import fold
 TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*(?:['’`][^\W\d_]+)*")
 COMBINING = re.compile("[\u0300-\u036f]")
 POSSESSIVE, APOSTROPHES = ("'s", "’s", "'S", "’S"), dict.fromkeys(map(ord, "'’`"))
+PARTICLE = re.compile(r"[^\W\d_]{1,2}['’`][A-Z]")  # d'Aubigny
+SENTENCE = re.compile(r"(?:\A|[.!?]\s|\n)\s*([^\W\d_])")
 LETTERS = re.compile(r"[^\W\d_]+")
 LINE = re.compile(r"[^\n]+")
 BORROWED = frozenset(("cafe", "naive", "resume", "fiance", "fiancee", "deja", "facade", "cliche", "papule", "menetrier", "role"))
+FEWEST_SENTENCES = 2
 FEWEST_WORDS, SELDOM = 15, 0.03  # a text of so many words with so few capitals is written small
 SHORTEST_SHOUTED_LINE = 3  # words
 LATIN_END = 0x250
@@ -45,13 +48,14 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """The words of `text` in order."""
     found = [(m.start(), m.end(), m[0]) for m in TOKEN.finditer(text)]
-    uncased = _uncased_lines(text)
+    small = _written_small(text)
+    uncased = [] if small else _uncased_lines(text)
     made, line = [], 0
     for start, end, word in found:
         while line < len(uncased) and uncased[line][1] <= start:
             line += 1
         inside = line < len(uncased) and uncased[line][0] <= start
-        made.append(_token(start, end, word, cased=not inside))
+        made.append(_token(start, end, word, cased=word[0].isupper() if small else not inside))
     return made
 
 
@@ -75,9 +79,16 @@ def _token(start: int, end: int, word: str, *, cased: bool) -> Token:
     if not (plain and base.isalpha()):
         folded = folded.translate(APOSTROPHES)
     shouted = len(base) > 1 and base.isupper()
-    return Token(
-        start, end, word, folded, word[0].isupper() or word[0].istitle(), shouted, cased, foreign=ord(max(base)) >= LATIN_END
-    )
+    capital = word[0].isupper() or word[0].istitle() or PARTICLE.match(word) is not None
+    return Token(start, end, word, folded, capital, shouted, cased, foreign=ord(max(base)) >= LATIN_END)
+
+
+def _written_small(text: str) -> bool:
+    """No sentence begins with a capital though some word has one: small words can be names, and capitals still mean something."""
+    first = SENTENCE.findall(text)
+    if len(first) < FEWEST_SENTENCES or any(not c.islower() for c in first):
+        return False
+    return any(map(str.isupper, text))
 
 
 def _uncased_lines(text: str) -> list[tuple[int, int]]:

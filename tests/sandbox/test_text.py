@@ -30,6 +30,8 @@ SCRUBBER = Scrubber(processes=1)
         ("Wohnt in der Lindenstraße 14, 80331 München; Rua das Flores 120, Lisboa.", ["Linden", "80331", "Flores", "Lisboa"]),
         ("pt nkechi adeyemi called, husband olumide will drive.", ["nkechi", "adeyemi", "olumide"]),
         ("JOHN SMITH WAS SEEN WITH HIS DAUGHTER MARIA GARCIA TODAY.", ["JOHN", "SMITH", "MARIA", "GARCIA"]),
+        ("pt seen w/ daughter rawan wolde. lives at 17 Oak Street.", ["rawan", "wolde"]),
+        ("Bed 5 van-der-Meer, son Duc d'Aubigny, Ryunosuke Hashimoto; card ending in 4243.", ["van", "Aubig", "Hash", "4243"]),
         ("patient=Zoltan Kekesfalvi;dx=asthma", ["Zoltan", "Kekes"]),
         ("Nurse: How are you?\nTadeusz: Better.\nNurse: Good.", ["Tadeusz"]),
         ("Dear Dr. Young,\nI saw Mr. Long and Mrs. Case.\nRegards,\nGrace Stone, MD", ["Young", "Long", "Case", "Stone"]),
