@@ -4,7 +4,9 @@ Two splits that share no layout, `tried` and `held_out`. Both were scored again 
 held out any more in the strict sense: their figures say how well known layouts are handled, and flatter. Names come from Faker's
 locales and from a short list that Faker does not know; the scrubber's lists of names were built from Faker's locales as well.
 A third, `unseen`, has names, streets and towns written down by hand and layouts of other kinds of text (chats, letters, forms,
-tables, transcripts); it was written without a look at the rules.
+tables, transcripts), by one who had read the rules before, but scored nothing. Its first score (156 notes, seed 1) was 5.8 % any
+leak (persons 5.4 %, streets 3.7 %), 3.3 % with the record known, 98.9 % of the words kept; then rules were mended with it in view.
+`fresh`, small and easier, was written after that and scored once (96 notes, seed 1): no leak of 396, 98.9 % kept.
 """
 
 from __future__ import annotations
@@ -123,7 +125,7 @@ KINDS = {
     "mac": "DEVICE",
     "url": "URL",
 }
-UNSEEN = Path(__file__).with_name("deid_unseen_names.txt")
+BY_HAND = ("unseen", "fresh")
 FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -134,7 +136,7 @@ def notes(split: str, number: int, seed: int) -> Iterator[tuple[dict[str, Any], 
         faker.seed_instance(seed * 100 + i)
     layouts = Path(__file__).with_name(f"deid_layouts_{split}.txt").read_text("utf-8").rstrip("\n").split("\n%%\n")
     for n in range(number):
-        fields = _fields(draw, fakers) | (_unseen(draw) if split == "unseen" else {})
+        fields = _fields(draw, fakers) | (_unseen(draw, split) if split in BY_HAND else {})
         text, spans = _fill(layouts[n % len(layouts)], fields)
         record = {
             name: fields[name]() for name in ("name", "mrn", "dob", "phone", "email", "street", "city", "zip", "ssn", "plan")
@@ -213,9 +215,10 @@ def _fields(draw: random.Random, fakers: list[Faker]) -> dict[str, Callable[[], 
     }
 
 
-def _unseen(draw: random.Random) -> dict[str, Callable[[], str]]:
+def _unseen(draw: random.Random, split: str) -> dict[str, Callable[[], str]]:
     """Names, streets and towns written down by hand, from no list that the scrubber has."""
-    lists = {key: _listed(line) for key, _, line in (text.partition(": ") for text in UNSEEN.read_text("utf-8").splitlines())}
+    lines = Path(__file__).with_name(f"deid_{split}_names.txt").read_text("utf-8").splitlines()
+    lists = {key: _listed(line) for key, _, line in (text.partition(": ") for text in lines)}
     given, family = lists["given"], lists["family"]
     first, last = draw.choice(given), draw.choice(family).replace("-la-", " la ").replace("-der-", " der ")
     street, city, card = draw.choice(lists["streets"]), draw.choice(lists["cities"]), _shape(draw, ["4### #### #### ####"])
@@ -242,7 +245,7 @@ def _day(draw: random.Random, options: list[str]) -> str:
 
 
 def main() -> None:
-    """usage: deid_corpus.py tried|held_out|unseen NUMBER SEED NOTES.jsonl TABLE.csv"""
+    """usage: deid_corpus.py tried|held_out|unseen|fresh NUMBER SEED NOTES.jsonl TABLE.csv"""
     import csv
 
     split, number, seed, out, table = sys.argv[1:]
