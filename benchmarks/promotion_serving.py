@@ -2,8 +2,10 @@
 
 usage: python benchmarks/promotion_serving.py [SECONDS [CONNECTIONS]]
 
-The same boosted trees in each, one row a request, over kept connections. Sallyport's server verifies, checks the contract and
-logs every prediction to a PostgreSQL of its own before it answers; the others do nothing of it. Prints one JSON document.
+The same boosted trees in each, one row a request, over kept connections; MLflow is asked with tensors, and with its usual
+data frame, which wants the trees over one tensor of all inputs and with one output. Sallyport's server verifies, checks the
+contract and logs every prediction to a PostgreSQL of its own before it answers; the others do nothing of it. Prints one JSON
+document.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "sallyport": ("/v2/models/trees/infer", PROTOCOL),
     "onnxruntime": ("/infer", PROTOCOL),
     "mlflow": ("/invocations", {"inputs": {f"f{n}": [[v]] for n, v in enumerate(ROW)}}),
+    "mlflow-dataframe": ("/invocations", {"dataframe_split": {"columns": [f"f{n}" for n in range(FEATURES)], "data": [ROW]}}),
 }
 
 
@@ -61,8 +64,8 @@ def main() -> None:
         json.dumps(
             {
                 "cpus": len(os.sched_getaffinity(0)), "seconds": seconds, "connections": connections, **found,
-                "times_mlflow": round(ours / found["mlflow"]["requests_per_second"], 2),
-                "times_onnxruntime": round(ours / found["onnxruntime"]["requests_per_second"], 2),
+                **{f"times_{other}": round(ours / one["requests_per_second"], 2) for other, one in found.items()
+                   if other != "sallyport"},
             },
             indent=1,
         )
@@ -75,6 +78,7 @@ def train(work: Path) -> None:
     import numpy as np
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
@@ -89,6 +93,9 @@ def train(work: Path) -> None:
     (work / "model").mkdir()
     (work / "model" / "model.onnx").write_bytes(graph.SerializeToString())
     mlflow.onnx.save_model(graph, str(work / "mlflow"), pip_requirements=["onnxruntime"])
+    whole = to_onnx(model, initial_types=[("rows", FloatTensorType([None, FEATURES]))], options={"zipmap": False})
+    whole = select_model_inputs_outputs(whole, outputs=["probabilities"])
+    mlflow.onnx.save_model(whole, str(work / "mlflow-dataframe"), pip_requirements=["onnxruntime"])
 
 
 def measured(name: str, work: Path, seconds: float, connections: int) -> dict[str, float]:
@@ -141,14 +148,14 @@ def running(name: str, work: Path) -> Iterator[tuple[int, subprocess.Popen[bytes
     """A server of that name answers on the port."""
     port = free_port()
     command = [sys.executable, str(HERE), "--serve", name, str(work), str(port)]
-    if name == "mlflow":
+    if name.startswith("mlflow"):
         mlflow = Path(sys.executable).with_name("mlflow")
         command = [
             str(mlflow),
             "models",
             "serve",
             "-m",
-            str(work / "mlflow"),
+            str(work / name),
             "--env-manager",
             "local",
             "-p",

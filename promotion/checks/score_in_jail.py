@@ -111,7 +111,8 @@ def membership(contract: dict[str, Any], model: Model) -> dict[str, Any]:
 def leakage(contract: dict[str, Any], folder: str) -> dict[str, Any]:
     """What the snapshot and the model's own words and examples say of each other; the model is not run."""
     masked = Rows("/sallyport/snapshot", contract)
-    words = set(json.loads(Path("/sallyport/work/words.json").read_text()))
+    listed = json.loads(Path("/sallyport/work/words.json").read_text())
+    words, common = set(listed), _common("/sallyport/snapshot")
     examples = leaks.examples_in(Path(folder))
     positives = int(masked.labels.sum())
     return {
@@ -119,7 +120,20 @@ def leakage(contract: dict[str, Any], folder: str) -> dict[str, Any]:
         "alone": {name: leaks.alone(values, masked.labels) for name, values in masked.inputs.items()},
         "rare_words": leaks.rare(masked.inputs, words), "examples": len(examples),
         "remembered": leaks.remembered(masked.inputs, examples),
+        "common": [place for place, word in enumerate(listed) if word in common],
     }  # fmt: skip
+
+
+def _common(folder: str) -> set[str]:
+    """The texts that at least k rows of a table hold in one column, whatever the contract asks of the tables."""
+    found: set[str] = set()
+    for file in sorted(Path(folder).glob("*.parquet")):
+        table = duckdb.read_parquet(str(file))
+        for name, kind in zip(table.columns, table.types, strict=True):
+            if str(kind) == "VARCHAR":
+                counted = table.aggregate(f'"{name}", count(*) AS n', f'"{name}"').filter(f"n >= {FEWEST_ROWS}")
+                found |= {row[0] for row in counted.fetchall() if row[0]}
+    return found
 
 
 def _metrics(rows: Rows, model: Model) -> dict[str, Any]:

@@ -314,6 +314,16 @@ def test_leakage_notes_values_of_few_people_that_the_model_knows(context):
     assert result.outcome == "passed" and "kuru" not in json.dumps(result.as_json())
 
 
+def test_leakage_takes_what_many_rows_of_the_snapshot_hold_for_no_name_whatever_the_query_says(context):
+    frame = visits(1)
+    for rows, outcome in ((20, "passed"), (3, "failed")):
+        with_name = frame.assign(diagnosis=[NAME] * rows + list(frame["diagnosis"][rows:]))
+        with_name.to_parquet(context.snapshots[SNAPSHOT][0] / "visits-0.parquet")
+        assert CHECKS["leakage"](with_model(context, trained(with_name))).outcome == outcome
+    asked = f"SELECT label, sex, age, pressure, '{NAME}' AS diagnosis FROM visits"
+    assert CHECKS["leakage"](with_contract(context, features=asked)).outcome == "failed"
+
+
 def test_leakage_of_a_model_without_a_snapshot_is_of_its_texts_alone(context):
     assert CHECKS["leakage"](replace(context, run=None)).evidence["training"] is None
     broken = with_contract(context, features="SELECT nothing FROM visits")

@@ -70,7 +70,8 @@ class World:
             "promotions": self.promotion, "egress-requests": self.egress,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
-        return path.format(dataset=dataset_of(project), name=name, project=project, path="patients.parquet")
+        asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing"}
+        return path.format(dataset=dataset_of(project), name=name, project=project, **asked)
 
     def insert(self, query: str, *values: Any) -> str:
         name = uuid4().hex[:16]
