@@ -5,7 +5,7 @@ held out any more in the strict sense: their figures say how well known layouts 
 locales and from a short list that Faker does not know; the scrubber's lists of names were built from Faker's locales as well.
 A third, `unseen`, has names, streets and towns written down by hand and layouts of other kinds of text (chats, letters, forms,
 tables, transcripts), by one who had read the rules before, but scored nothing. Its first score (156 notes, seed 1) was 5.8 % any
-leak (persons 5.4 %, streets 3.7 %), 3.3 % with the record known, 98.9 % of the words kept; then rules were mended with it in view.
+leak (persons 5.4 %, streets 3.7 %), 3.3 % with the record known, 98.9 % of the words kept; then rules were mended on it.
 `fresh`, small and easier, was written after that and scored once (96 notes, seed 1): no leak of 396, 98.9 % kept.
 """
 
