@@ -18,6 +18,7 @@ from sandbox.text.folding import fold
 WORD = re.compile(r"[^\W\d_]+")
 SIGN = re.compile(r"[^\W_]")
 LETTERS, DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ", "0123456789"
+ROADS = ("street", "avenue", "road")
 OVER_89 = "over 89"
 # How a date is written, and whether the year stands in it.
 NUMERIC = re.compile(r"(?P<a>\d{1,4})(?P<s> ?[-/.] ?)(?P<b>\d{1,2})(?P=s)(?P<c>\d{4}|\d{2})(?![\d:])")
@@ -61,10 +62,11 @@ class Surrogates:
         return _cased(self._pick("name", low, names), word)
 
     def _place(self, word: str) -> str:
-        """Street words and two letters (a state, a direction) stay, other words become names of nowhere."""
+        """Two letters (a state, a direction) stay, a street word becomes another, other words become names of nowhere."""
         low = fold(word)
-        stays = len(word) < 3 or low in lexicon.STREET_WORDS or low in lexicon.PLACE_PARTICLES
-        return word if stays else _cased(self._pick("place", low, _surnames()), word)
+        if low in lexicon.STREET_WORDS and len(word) > 2:
+            return _cased(self._pick("street", low, ROADS), word)
+        return word if len(word) < 3 else _cased(self._pick("place", low, _surnames()), word)
 
     def _pick(self, kind: str, value: str, names: tuple[str, ...]) -> str:
         at = self._number(kind, value) % len(names)
