@@ -31,7 +31,7 @@ DONE: dict[str, str] = {
     "deployed": "The model is in production, under a signature.",
     "rolled-back": "The earlier model is in production again, under a signature.",
     "queued": "A worker builds the snapshot; open it again to see how far it is.",
-    "exported": "The bundle was made and can be downloaded below.",
+    "exported": "A worker makes the bundle; load this page again to see how far it is.",
 }
 
 
