@@ -10,8 +10,6 @@ from pydantic import BaseModel, Field
 from compliance.entries import Entry, ObjectRef
 from compliance.ledger import append
 from gateway.api.dependencies import Asking, Given
-from gateway.problems import Denied
-from policies.decisions import Decision
 
 router = APIRouter(tags=["notebooks"])
 EVENTS = {"started": "cell:started", "ended": "cell:ended"}
@@ -33,7 +31,8 @@ class Cell(BaseModel):
 def record(body: Cell, given: Given, asking: Asking) -> dict[str, Any]:
     """The cell is in the ledger as the caller's."""
     if body.project is not None and body.project not in asking.projects:
-        raise Denied(Decision(False, ("not_in_project",), "", given.policy.digest), "work in this project")
+        resource = {"type": "kernel", "id": body.kernel, "project": body.project}
+        given.enforcer.refuse(asking, "run", resource, reason="not_in_project", what="work in this project")
     measured = {"seconds": body.seconds, "status": body.status} if body.event == "ended" else {}
     with given.pool.connection() as connection:
         recorded = append(connection, Entry(
