@@ -76,7 +76,7 @@ def test_training_reached_neither_the_network_nor_live_data(report: dict[str, An
 def test_live_data_is_denied_without_a_grant_and_masked_with_one(report: dict[str, Any]) -> None:
     assert report["live_denied"]["reasons"] == ["no_grant"]
     seen = report["live_access"]
-    assert seen["self_approval"] == ["self_approval"]
+    assert seen["self_approval"] == ["role_not_permitted"]  # a data scientist approves nothing, least of all their own
     assert 0 < seen["rows_seen"] < seen["rows_live"]
     assert seen["obligations"]["columns"]["patients.ssn"] == "pseudonym"
     assert all("-" not in row[1] for row in seen["masked_sample"])  # a social security number has dashes, a pseudonym none
