@@ -13,8 +13,8 @@ from gateway.operations.bill import bill, licences
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 PERMISSIVE = re.compile(
-    r"(MIT|MIT-0|MIT-CMU|MIT License|(3-Clause )?BSD( License)?|BSD-[23]-Clause|0BSD|Apache-2\.0|Apache 2\.0|Apache License, Version 2\.0"
-    r"|Apache Software License|PSF-2\.0"
+    r"(MIT|MIT-0|MIT-CMU|MIT License|(3-Clause )?BSD( License)?|BSD-[23]-Clause|0BSD|PSF-2\.0"
+    r"|Apache-2\.0|Apache 2\.0|Apache License, Version 2\.0|Apache Software License"
     r"|Python Software Foundation License|ISC License \(ISCL\)|ISC|Zlib|CC0-1\.0|CNRI-Python|MPL-2\.0"
     r"|Mozilla Public License 2\.0 \(MPL 2\.0\)|DFSG approved)"
 )
