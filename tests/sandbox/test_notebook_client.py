@@ -113,7 +113,7 @@ def test_the_same_calls_work_inside_of_the_jail(as_user: As, built: dict[str, An
         "import json, sandbox.client as sp\n"
         "out = {'rows': len(sp.load('clinic', table='patients')), 'tables': sp.tables('clinic'), 'seen': len(sp.snapshots())}\n"
         "try:\n    sp.live('x').__enter__()\nexcept sp.NotHere as error:\n    out['live'] = str(error)\n"
-        "json.dump(out, open('/work/out.json', 'w'))\n"
+        "json.dump(out, open('/sallyport/work/out.json', 'w'))\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -121,7 +121,8 @@ def test_the_same_calls_work_inside_of_the_jail(as_user: As, built: dict[str, An
     work.mkdir()
     gateway = as_user("dana")
     outcome = run_isolated(
-        [sys.executable, "/script.py"], read_only={script: "/script.py"}, writable={work: "/work"}, socket=gateway.socket,
+        [sys.executable, "/script.py"], read_only={script: "/script.py"}, writable={work: "/sallyport/work"},
+        socket=gateway.socket,
         env={"SALLYPORT_TOKEN": gateway.token()},
     )  # fmt: skip
     assert outcome.exit_code == 0, outcome.stderr
