@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,13 @@ from gateway.catalog import datasets, snapshots
 from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
 from gateway.errors import GatewayError
+from gateway.progress import reporter
 from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError
 from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot, verify_snapshot
 from sandbox.sources import PostgresSource
 from sandbox.text import Scrubber
 
 BUILDER = Actor("snapshot-builder", "service")
-SECONDS_BETWEEN_REPORTS = 0.3
 
 
 def build(given: Services, name: str) -> str:
@@ -65,7 +63,8 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
         with psycopg.connect(address) as live:
             built = build_snapshot(
                 dataset.contract, PostgresSource(live, dataset.id), recipe, out=work / "snapshot",
-                holdout_out=work / "holdout", built_at=given.clock().isoformat(), progress=_reporter(given, wanted.id),
+                holdout_out=work / "holdout", built_at=given.clock().isoformat(),
+                progress=reporter(given, snapshots.report_progress, wanted.id),
             )  # fmt: skip
         return built, _keep(given, built, work)
     except OSError as error:
@@ -116,16 +115,3 @@ def _not_built(given: Services, name: str, error: Exception) -> str:
     with given.pool.connection() as connection:
         snapshots.move(connection, name, state, actor=BUILDER, now=given.clock(), code=code, detail=detail)
     return str(state)
-
-
-def _reporter(given: Services, name: str) -> Callable[[str, int, int], None]:
-    last: dict[str, Any] = {"at": 0.0, "step": ""}
-
-    def report(step: str, done: int, total: int) -> None:
-        if step == last["step"] and time.monotonic() - last["at"] < SECONDS_BETWEEN_REPORTS:
-            return
-        last.update(at=time.monotonic(), step=step)
-        with given.pool.connection() as connection:
-            snapshots.report_progress(connection, name, step=step, done=done, total=total)
-
-    return report

@@ -6,8 +6,7 @@ import base64
 import re
 import shutil
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ from gateway.catalog import exports
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
+from gateway.progress import reporter
 from policies.decisions import Decision
 
 CHECKPOINTS = "checkpoints"
-SECONDS_BETWEEN_REPORTS = 0.3
 NAME = re.compile(r"[0-9a-f]{32}")
 # Waits for those who append now, whose entries may be of the period (compliance/schema.sql takes the same lock).
 AFTER_THOSE_WRITING = "SELECT pg_advisory_xact_lock(1511069959)"
@@ -154,7 +153,7 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
         made = export_bundle(
             connection, signer=keys, since=wanted.since, until=wanted.until, profile=wanted.profile, out=folder,
             attestations=_attestations(connection), published=publishing.published(_checkpoints(given)),
-            progress=_reporter(given, wanted.id),
+            progress=reporter(given, exports.report_progress, wanted.id),
         )  # fmt: skip
     try:
         _pack(folder, folder.with_suffix(".tar"))
@@ -170,19 +169,6 @@ def _failed(given: Services, name: str, error: Exception) -> str:
     with given.pool.connection() as connection:
         exports.move(connection, name, "failed", now=given.clock(), code=code, detail=detail, facts={"error": code})
     return "failed"
-
-
-def _reporter(given: Services, name: str) -> Callable[[str, int, int], None]:
-    last: dict[str, Any] = {"at": 0.0, "step": ""}
-
-    def report(step: str, done: int, total: int) -> None:
-        if step == last["step"] and time.monotonic() - last["at"] < SECONDS_BETWEEN_REPORTS:
-            return
-        last.update(at=time.monotonic(), step=step)
-        with given.pool.connection() as connection:
-            exports.report_progress(connection, name, step=step, done=done, total=total)
-
-    return report
 
 
 def _pack(folder: Path, out: Path) -> None:
