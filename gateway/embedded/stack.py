@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import psycopg
 from filelock import FileLock, Timeout
 
 from gateway.embedded import databases, openbao, postgres, processes, provision
@@ -192,8 +191,3 @@ class _Step:
         now = time.monotonic()
         self._report(name, now - self._since)
         self._since = now
-
-
-def connect(home: Home, role: str, password: str, database: str) -> str:
-    """The address of a database for one of our roles."""
-    return psycopg.conninfo.make_conninfo(host=str(home.sockets), user=role, password=password, dbname=database)
