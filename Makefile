@@ -4,29 +4,34 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-STAMP := $(VENV)/.installed
+# requirements.lock is what runs; requirements-dev.lock is that and what tests, checks and measures it.
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 
-.PHONY: setup demo test check lint bench lock reference sbom clean
+.PHONY: setup setup-dev demo test check lint bench lock reference sbom clean
 
-setup: $(STAMP)
+setup: $(RUN)
+setup-dev: $(DEV)
 
-$(STAMP): requirements.lock pyproject.toml
+$(RUN): LOCK := requirements.lock
+$(DEV): LOCK := requirements-dev.lock
+$(RUN) $(DEV): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Sallyport needs Python 3.11 or later; '$(PYTHON)' is not. Install it, or run: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock || \
-	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK) || \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@touch $(RUN) $@
 
 demo: setup
 	$(BIN)/sallyport demo
 
-test: setup
+test: setup-dev
 	$(BIN)/python -m pytest
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -34,16 +39,17 @@ lint: setup
 
 check: lint test
 
-bench: setup
+bench: setup-dev
 	$(BIN)/python -m benchmarks
 
-# The lock pins every package by hash and names no index.
+# The locks pin every package by hash and name no index; one version of each package stands in both.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 lock:
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	$(COMPILE) --all-extras --output-file requirements-dev.lock
+	$(COMPILE) --extra build --extra embedded --extra train --extra notebook --constraint requirements-dev.lock --output-file requirements.lock
 
 # The reference pages are written from the code.
-reference: setup
+reference: setup-dev
 	$(BIN)/python docs/generate.py
 
 # What Sallyport itself is made of, with licences (CycloneDX).

@@ -132,7 +132,7 @@ def test_an_old_python_is_refused_with_a_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python3.9"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((Path(__file__).parents[2] / name).read_bytes())
     done = subprocess.run(
         ["make", "-C", str(tmp_path), "setup", f"PYTHON={old}"],
