@@ -18,8 +18,10 @@ from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.progress import reporter
+from sandbox.enforcement import Limits
 from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError
-from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot, verify_snapshot
+from sandbox.manifests import MANIFEST, verify_snapshot
+from sandbox.snapshots import Built, Recipe, build_snapshot
 from sandbox.sources import PostgresSource
 from sandbox.text import Scrubber
 

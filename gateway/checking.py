@@ -20,7 +20,7 @@ from promotion.states import State
 from promotion.tracking import TrackedRun
 from sandbox.errors import SandboxError
 from sandbox.jail import run_isolated
-from sandbox.snapshots import verify_snapshot
+from sandbox.manifests import verify_snapshot
 from sandbox.text import Scrubber
 
 CHECKER = Actor("promotion-checker", "service")

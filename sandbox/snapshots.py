@@ -5,7 +5,6 @@ Live rows -> treatments -> free text scrubbed -> k and l measured and enforced -
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +14,18 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from compliance.attestations import Statement, Subject, verify_envelope
+from compliance.attestations import Statement, Subject
 from compliance.canonical import canonical_json, digest, digest_file
-from compliance.errors import UntrustedAttestation
 from sandbox import certificate
 from sandbox.contracts import Class, Contract, Table
 from sandbox.enforcement import Limits, enforce
-from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError, SourceMismatch
+from sandbox.errors import BuildFailed, SourceMismatch
+from sandbox.manifests import PREDICATE_TYPE
 from sandbox.sources import Source, read_tables
 from sandbox.text.surrogates import Surrogates
 from sandbox.treatments import TREATMENTS, Keyed
 from sandbox.treatments.shift_date import offset_days
 
-PREDICATE_TYPE = "urn:sallyport:snapshot:v1"
-MANIFEST = "manifest.dsse.json"
 TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
 HOLDOUT_KIND, CANARY_KIND = "holdout", "canaries"
 Progress = Callable[[str, int, int], None]
@@ -95,24 +92,6 @@ def build_snapshot(
     predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at, "certificate": certified}
     statement = Statement(tuple(Subject(name, value) for name, value in sorted(files.items())), PREDICATE_TYPE, predicate)
     return Built(digest(canonical_json(files)), statement, out)
-
-
-def verify_snapshot(folder: Path, public_keys: Mapping[str, str]) -> Statement:
-    """The signed statement of the snapshot in `folder`, whose files are exactly those it names. Raises InvalidSnapshot."""
-    try:
-        statement = verify_envelope(json.loads((folder / MANIFEST).read_text("utf-8")), public_keys)
-    except (OSError, ValueError, UntrustedAttestation) as error:
-        raise InvalidSnapshot("The snapshot has no manifest that a trusted key signed.") from error
-    files = {p.relative_to(folder).as_posix(): digest_file(p) for p in folder.rglob("*") if p.is_file()}
-    files.pop(MANIFEST, None)
-    if files != {subject.name: subject.digest for subject in statement.subjects}:
-        raise InvalidSnapshot("The snapshot's files are not those its manifest names.")
-    return statement
-
-
-def snapshot_digest(statement: Statement) -> str:
-    """The digest that names the snapshot: over the names and digests of its files."""
-    return digest(canonical_json({subject.name: subject.digest for subject in statement.subjects}))
 
 
 def _treat_all(
@@ -255,16 +234,18 @@ def _write(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
 def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
     sources = {name: digest(frame.write_csv().encode()) for name, frame in live.items()}
     treatments = {name: column.treatment for name, column in contract.columns().items()}
+    told = {
+        "treatments": treatments,
+        "options": {name: dict(column.options) for name, column in contract.columns().items() if column.options},
+        "scrubber": dict(recipe.scrubber.recipe),
+    }
     return {
         "dataset": contract.id,
         "project": recipe.project,
         "contract": {"digest": contract.digest, "version": contract.version},
         "source": {"digest": digest(canonical_json(sources)), "rows": {name: f.height for name, f in live.items()}},
-        "recipe": {
-            "digest": digest(canonical_json({"treatments": treatments, "scrubber": dict(recipe.scrubber.recipe)})),
-            "treatments": treatments,
-            "scrubber": dict(recipe.scrubber.recipe),
-        },
+        "recipe": {"digest": digest(canonical_json(told)), **told},
+        "keys": {table.name: key for table in contract.tables if (key := _released_key(table))},
         "wrapped_key": recipe.wrapped_key,
         "limits": {"min_k": recipe.limits.min_k, "min_l": recipe.limits.min_l, "k": recipe.limits.k},
         "risk": facts,
@@ -272,4 +253,7 @@ def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Rec
     }
 
 
-__all__ = ["Built", "Limits", "Recipe", "SandboxError", "build_snapshot", "snapshot_digest", "verify_snapshot"]
+def _released_key(table: Table) -> list[str]:
+    """The columns of the table's key, where all of them are released."""
+    key = [column for column in table.columns if column.primary_key]
+    return [] if any(column.treatment in ("suppress", "scrub") for column in key) else [column.name for column in key]

@@ -13,6 +13,8 @@ from gateway.api.dependencies import Asking, Given
 from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
 from gateway.identity import Subject
+from sandbox.comparing import compare
+from sandbox.manifests import verify_snapshot
 
 router = APIRouter(tags=["snapshots"])
 
@@ -71,6 +73,14 @@ def files(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     folder = _readable(name, given, asking)
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {"items": found, "next": None}
+
+
+@router.get("/snapshots/{name}/difference")
+def difference(name: str, to: str, given: Given, asking: Asking) -> dict[str, Any]:
+    """What changed from this snapshot to the one named `to`, by id or digest; counts only."""
+    keys = given.public_keys()
+    before, after = (_readable(one, given, asking) for one in (name, to))
+    return compare((before, verify_snapshot(before, keys)), (after, verify_snapshot(after, keys))).as_json()
 
 
 @router.get("/snapshots/{name}/files/{path:path}")

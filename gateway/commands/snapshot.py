@@ -13,8 +13,8 @@ import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_role
+from gateway.commands.snapshot_files import diff, show, verify
 from gateway.console import emit_json, fail, people, say
-from gateway.embedded.home import Home
 
 POLL_SECONDS = 0.4
 
@@ -102,43 +102,5 @@ def get(gateway: Gateway, snapshot: str, out: Path) -> None:
     say(f"written to {out}")
 
 
-@command.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="PEM of the key that must have signed; default: the key of this home's stack.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True)
-def show(folder: Path, key: Path | None, as_json: bool) -> None:
-    """The manifest, risk and certificate of the snapshot in FOLDER, checked byte for byte; needs no running stack."""
-    from sandbox.errors import InvalidSnapshot
-    from sandbox.snapshots import MANIFEST, snapshot_digest, verify_snapshot
-
-    key = key or Home.here().folder("evidence-key.pem")
-    if not key.is_file():
-        fail("key_missing", "There is no key to check the signature with.", "name the public key that must have signed: --key")
-    try:
-        signed_by = [s["keyid"] for s in json.loads((folder / MANIFEST).read_text("utf-8"))["signatures"]]
-        statement = verify_snapshot(folder, dict.fromkeys(signed_by, key.read_text("utf-8")))
-    except (InvalidSnapshot, OSError, ValueError, KeyError, TypeError) as error:
-        fail("invalid_snapshot", str(error) if isinstance(error, InvalidSnapshot) else f"{folder} holds no snapshot's manifest.")
-    files = {subject.name: subject.digest for subject in statement.subjects}
-    facts = {"digest": snapshot_digest(statement), "signed_by": signed_by, "files": files, **statement.predicate}
-    if as_json:
-        emit_json(facts)
-        return
-    _say_facts(facts)
-
-
-def _say_facts(facts: Mapping[str, Any]) -> None:
-    risk = facts["risk"]
-    say(f"snapshot    {facts['digest']}")
-    say(f"dataset     {facts['dataset']} of project {facts['project']}, built {facts['built_at']}")
-    say(f"signed by   {', '.join(facts['signed_by'])}; every byte is as it was signed")
-    say(f"risk        k = {risk['k']} (at least {facts['limits']['k']}), l = {risk['l']} (at least {facts['limits']['min_l']})")
-    for table, measured in risk["tables"].items():
-        quasi = ", ".join(measured["quasi"])
-        size = f"{measured['rows']:,} rows, {measured['classes']:,} classes of {quasi}"
-        say(f"  {table}: {size}; prosecutor risk {measured['prosecutor_risk']:.3f}")
-    for name, digest in facts["files"].items():
-        say(f"file        {name}  {digest}")
+for made in (show, verify, diff):
+    command.add_command(made)

@@ -65,11 +65,19 @@ def test_a_snapshot_of_ones_own_rows_is_built_shown_and_checked_byte_for_byte(st
     assert built.returncode == 0, built.stderr
     shown = sallyport(stack_home, "snapshot", "show", str(out), "--json")
     assert json.loads(shown.stdout)["digest"] == json.loads(built.stdout)["digest"]
+    verified = sallyport(stack_home, "snapshot", "verify", str(out), "--contract", str(visits / "contract.yaml"), "--json")
+    assert json.loads(verified.stdout)["valid"], verified.stderr
+    differing = sallyport(stack_home, "snapshot", "diff", str(out), str(out), "--json")
+    assert json.loads(differing.stdout)["same"], differing.stderr
     assert "secret-name" not in built.stdout + built.stderr + shown.stdout
     file = next(out.glob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     changed = sallyport(stack_home, "snapshot", "show", str(out))
     assert changed.returncode == 1 and "invalid_snapshot" in changed.stderr
+    refused = sallyport(stack_home, "snapshot", "verify", str(out), "--json")
+    wrong = [check for check in json.loads(refused.stdout)["checks"] if not check["passed"]]
+    assert refused.returncode == 1 and [(check["code"], check["where"]) for check in wrong] == [("bytes", file.name)]
+    assert sallyport(stack_home, "snapshot", "diff", str(out), str(out)).returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from gateway.exporting import ENVELOPES
 from gateway.operations import archives, backups, restoring
 from gateway.settings import Settings
 from promotion.store import PREDICATE_TYPE
-from sandbox.snapshots import verify_snapshot
+from sandbox.manifests import verify_snapshot
 
 CONTRACT = """
 name: kept

@@ -9,7 +9,8 @@ from pathlib import Path
 from sandbox.contracts import load_contract
 from sandbox.domains import contract_path
 from sandbox.domains.bank.generate import write
-from sandbox.snapshots import Limits, Recipe, build_snapshot
+from sandbox.enforcement import Limits
+from sandbox.snapshots import Recipe, build_snapshot
 from sandbox.sources import FolderSource
 from sandbox.text import Scrubber
 

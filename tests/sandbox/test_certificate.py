@@ -13,8 +13,9 @@ from small_contract import contract_text, write_rows
 from sandbox.canaries import SENTENCES, leaks, plant
 from sandbox.certificate import binomial_bounds, drift, linkage
 from sandbox.contracts import load_contract
+from sandbox.enforcement import Limits
 from sandbox.errors import CertificateRefused
-from sandbox.snapshots import Limits, Recipe, build_snapshot
+from sandbox.snapshots import Recipe, build_snapshot
 from sandbox.sources import FolderSource
 from sandbox.text import Scrubber
 

@@ -8,33 +8,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from small_contract import COLUMNS, PLANTED, contract_text, write_rows
+from snapshot_signing import KEYS, signed
 
-from compliance.attestations import sign_statement
 from sandbox.contracts import load_contract
+from sandbox.enforcement import Limits
 from sandbox.errors import BuildFailed, InvalidSnapshot, KUnreachable, SourceMismatch
-from sandbox.snapshots import MANIFEST, Built, Limits, Recipe, build_snapshot, verify_snapshot
+from sandbox.manifests import verify_snapshot
+from sandbox.snapshots import Built, Recipe, build_snapshot
 from sandbox.sources import FolderSource
 from sandbox.text import Scrubber
 
 SCRUBBER = Scrubber(processes=1)
-
-
-class LocalSigner:
-    """An ed25519 key in memory, in place of one in Vault (same Protocol)."""
-
-    keyid = "k:v1"
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
-
-    def sign(self, data: bytes) -> bytes:
-        return self._key.sign(data)
-
-    def public_key_pem(self) -> str:
-        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def recipe(key: bytes = b"k" * 32, k: int = 2) -> Recipe:
@@ -125,27 +110,24 @@ def test_held_back_persons_are_in_one_part_only(tmp_path: Path) -> None:
 
 def test_any_changed_added_or_missing_file_is_seen(tmp_path: Path) -> None:
     built = build(write_rows(tmp_path / "rows"), tmp_path / "out")
-    manifest = tmp_path / "out" / MANIFEST
-    signer = LocalSigner()
-    keys = {signer.keyid: signer.public_key_pem()}
     with pytest.raises(InvalidSnapshot, match="no manifest"):
-        verify_snapshot(tmp_path / "out", keys)
-    manifest.write_text(json.dumps(sign_statement(built.statement, signer)))
-    assert verify_snapshot(tmp_path / "out", keys).predicate["dataset"] == "small"
+        verify_snapshot(tmp_path / "out", KEYS)
+    signed(built)
+    assert verify_snapshot(tmp_path / "out", KEYS).predicate["dataset"] == "small"
     victim = next((tmp_path / "out").glob("persons-*"))
     whole = victim.read_bytes()
     for at in range(0, len(whole), max(1, len(whole) // 25)):
         victim.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(InvalidSnapshot):
-            verify_snapshot(tmp_path / "out", keys)
+            verify_snapshot(tmp_path / "out", KEYS)
     victim.write_bytes(whole)
     (tmp_path / "out" / "more.parquet").write_bytes(b"")
     with pytest.raises(InvalidSnapshot):
-        verify_snapshot(tmp_path / "out", keys)
+        verify_snapshot(tmp_path / "out", KEYS)
     (tmp_path / "out" / "more.parquet").unlink()
     victim.unlink()
     with pytest.raises(InvalidSnapshot):
-        verify_snapshot(tmp_path / "out", keys)
+        verify_snapshot(tmp_path / "out", KEYS)
 
 
 def test_surrogates_move_the_dates_of_a_text_as_the_persons_columns_move(tmp_path: Path) -> None:
