@@ -75,6 +75,13 @@ def standing(connection: Connection[Any], request: str) -> list[Vote]:
     return [Vote(path, digest, by, role, ok, why, tuple(taken), at) for path, digest, by, role, ok, why, taken, at in rows]
 
 
+def voters(connection: Connection[Any], ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """request -> who has a standing vote on it, for each of `ids`."""
+    query = "SELECT request, array_agg(DISTINCT by) FROM airlock.votes WHERE request = ANY(%s) AND NOT void GROUP BY request"
+    found = {request: frozenset(by) for request, by in connection.execute(query, (list(ids),))}
+    return {request: found.get(request, frozenset()) for request in ids}
+
+
 def findings(connection: Connection[Any], request: Egress) -> list[dict[str, Any]]:
     """What the last checks found, in the order they found it."""
     cursor = connection.execute(

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 
 from gateway import problems
 from gateway.composition import Services
-from gateway.web import access, audit, boundary, datasets, home, leases, login, models, promotions
+from gateway.web import access, audit, boundary, datasets, egress, home, leases, login, models, promotions
 from gateway.web.rendering import page
 from gateway.web.visitors import LoginNeeded, Visitor, visitor
 
-ROUTERS = (login, home, datasets, access, leases, promotions, models, audit, boundary)
+ROUTERS = (login, home, datasets, access, leases, promotions, models, egress, audit, boundary)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -19,6 +19,7 @@ def offers(asking: Subject, data: Mapping[str, Any]) -> frozenset[str]:
         "audit": _names(roles.get("export_audit")),
         "ask": _names(roles.get("read_live")),
         "build": _names(roles.get("build_snapshot")),
+        "review": _names(roles.get("check_output")),
         "decide": set(APPROVING_ROLES),
         "sign": {role for tier in data.get("tiers", {}).values() for role in tier.get("approvals", ())},
         "reject": set(REJECTING_ROLES),

@@ -31,6 +31,10 @@ DONE: dict[str, str] = {
     "deployed": "The model is in production, under a signature.",
     "rolled-back": "The earlier model is in production again, under a signature.",
     "queued": "A worker builds the snapshot; open it again to see how far it is.",
+    "egress-asked": "The files are held, and the checks run; load this page again to see what they found.",
+    "egress-changed": "The file has other bytes; earlier votes on it are void, and the checks run again.",
+    "voted": "Your vote stands over exactly these bytes.",
+    "released": "The files may be fetched, and the ledger says so.",
     "exported": "A worker makes the bundle; load this page again to see how far it is.",
 }
 

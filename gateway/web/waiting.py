@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 from gateway.access import break_glass as emergencies
 from gateway.access import requests as access
 from gateway.access.break_glass import BreakGlass
+from gateway.airlock import requests as egress
+from gateway.airlock import votes
+from gateway.airlock.requests import Egress
 from gateway.catalog import snapshots
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -17,6 +20,7 @@ from gateway.web.offers import offers, signing_roles
 from policies.explain import sentence
 from promotion import requests as promotions
 from promotion.states import State
+from sandbox.airlock.states import State as Leaving
 
 LOOK_BACK = timedelta(days=7)
 MOST = 100
@@ -41,7 +45,9 @@ def waits(given: Services, asking: Subject) -> list[Item]:
         models = promotions.every(connection, asking.projects)
         signed = {one.id for one in models if any(a["by"] == asking.id for a in promotions.approvals(connection, one.id))}
         used = emergencies.every(connection, asking.projects)
-    found = [*_access(asked, asking, can, given.clock()), *_reviews(used, asking, can)]
+        leaving = egress.every(connection, asking.projects)
+        voted = votes.voters(connection, [one.id for one in leaving])
+    found = [*_access(asked, asking, can, given.clock()), *_reviews(used, asking, can), *_egress(leaving, voted, asking, can)]
     for one in models:
         name = f"{one.name} version {one.version}"
         roles = signing_roles(asking, data, one.tier)
@@ -68,6 +74,15 @@ def _reviews(used: list[BreakGlass], asking: Subject, can: frozenset[str]) -> It
             yield Item(f"{one.subject} broke the glass on {one.dataset}", "A review is due.", one.at, "/web/leases#glass")
 
 
+def _egress(leaving: list[Egress], voted: Mapping[str, frozenset[str]], asking: Subject, can: frozenset[str]) -> Iterator[Item]:
+    for one in leaving:
+        link = f"/web/egress/{one.id}"
+        if one.state is Leaving.IN_REVIEW and "review" in can and one.author != asking.id and asking.id not in voted[one.id]:
+            yield Item(f"{one.author} asks files out of {one.project}", "Your review is asked for.", one.submitted_at, link)
+        if one.state is Leaving.APPROVED and one.author == asking.id:
+            yield Item(f"Your files may leave {one.project}", "Both reviews passed; release them.", one.changed_at, link)
+
+
 def wrong(given: Services, asking: Subject) -> list[Item]:
     """What was denied, refused or failed lately in what concerns this person, newest first."""
     since = given.clock() - LOOK_BACK
@@ -79,6 +94,7 @@ def wrong(given: Services, asking: Subject) -> list[Item]:
         built = snapshots.every(connection, projects=asking.projects)
         models = promotions.every(connection, asking.projects)
         asked = access.every(connection, asking.projects)
+        leaving = egress.every(connection, asking.projects)
     found = [Item(f"Denied: {action}", " ".join(map(sentence, reasons)), at, "") for _, at, action, reasons in denied]
     found += [
         Item(f"Snapshot of {one.dataset} {one.state}", one.detail or "", one.finished_at, f"/web/datasets/{one.dataset}")
@@ -94,6 +110,10 @@ def wrong(given: Services, asking: Subject) -> list[Item]:
     found += [
         Item(f"Access to {one.dataset} rejected", f"Asked for {one.purpose}.", one.created_at, f"/web/access/{one.id}")
         for one in asked if one.state == "rejected" and one.subject == asking.id and one.created_at > since
+    ]  # fmt: skip
+    found += [
+        Item(f"Files out of {one.project} returned", "Its page says what was found.", one.changed_at, f"/web/egress/{one.id}")
+        for one in leaving if one.state is Leaving.RETURNED and one.author == asking.id and one.changed_at > since
     ]  # fmt: skip
     return sorted(found, key=lambda item: item.at, reverse=True)[:MOST]
 

@@ -20,7 +20,7 @@ class Forms(HTMLParser):
         given = dict(attrs)
         if tag == "form":
             self.forms.append({"action": given["action"], "method": given.get("method", "get"), "fields": {}})
-        elif tag == "input" and self.forms and given.get("type") != "checkbox":
+        elif tag == "input" and self.forms and given.get("type") not in ("checkbox", "file"):
             self.forms[-1]["fields"][given["name"]] = given.get("value") or ""
 
 
@@ -37,10 +37,10 @@ class Browser:
     def get(self, path: str, **query: str) -> httpx.Response:
         return self.http.get(path, params=query)
 
-    def send(self, page: httpx.Response, action: str, **fields: Any) -> httpx.Response:
-        """What comes of sending the form of `page` that goes to `action`, filled in with `fields`."""
+    def send(self, page: httpx.Response, action: str, files: Any = None, **fields: Any) -> httpx.Response:
+        """What comes of sending the form of `page` that goes to `action`, filled in with `fields` and `files`."""
         form = next(form for form in Forms(page.text).forms if form["action"] == action)
-        return self.http.request(form["method"].upper(), action, data=form["fields"] | fields)
+        return self.http.request(form["method"].upper(), action, data=form["fields"] | fields, files=files)
 
     def offers(self, page: httpx.Response, action: str) -> bool:
         return any(form["action"] == action for form in Forms(page.text).forms)

@@ -22,8 +22,9 @@ FLAGS = (
 
 
 def program() -> str | None:
-    """The Chromium that SALLYPORT_CHROMIUM names, if it is there: its tests need a machine that is not busy."""
-    return shutil.which(os.environ.get("SALLYPORT_CHROMIUM", ""))
+    """The browser that SALLYPORT_CHROMIUM names, or the one on the PATH; none when there is none."""
+    names = (os.environ.get("SALLYPORT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 class Chromium:
