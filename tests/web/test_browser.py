@@ -22,10 +22,14 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="NO CHROMIUM: no page was looked at in a browser; name one in SALLYPORT_CHROMIUM"
 )
 
-PAGES = ("", "datasets", "datasets/clinic", "access", "access/ask/clinic", "leases", "promotions", "models", "egress", "boundary", "nothing-here")
+PAGES = (
+    "", "datasets", "datasets/clinic", "access", "access/ask/clinic", "leases", "promotions", "models", "egress", "boundary",
+    "nothing-here",
+)  # fmt: skip
 OF_CARL = ("", "audit", "audit/exports", "audit/timeline?id=dana")
 ROLES = ("button", "link", "textbox", "checkbox", "combobox", "spinbutton", "Date")
 RULES = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']"
+VIOLATIONS = f"axe.run({{runOnly: {RULES}}}).then(r => r.violations.map(v => [v.id, v.nodes[0].html, v.nodes[0].failureSummary]))"
 WIDEST = (
     "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 321)"
     ".map(e => e.outerHTML.slice(0, 90)).slice(0, 4)"
@@ -74,7 +78,7 @@ def test_in_every_page_nothing_is_blocked_everything_is_named_and_it_fits_a_smal
         for scheme in ("light", "dark"):
             page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             page.evaluate(AXE + ";0")
-            found = page.evaluate(f"axe.run({{runOnly: {RULES}}}).then(r => r.violations.map(v => [v.id, v.nodes[0].html, v.nodes[0].failureSummary]))")
+            found = page.evaluate(VIOLATIONS)
             assert not found, (path, scheme, found)
 
 
