@@ -17,6 +17,7 @@ from psycopg import Connection
 
 from compliance import verify
 from compliance.attestations import Signer, Statement, Subject, sign_statement
+from compliance.board import board_report
 from compliance.canonical import canonical_json, digest, digest_file
 from compliance.checkpoints import ORIGIN, note_text, sign_checkpoint, size_of
 from compliance.controls import ControlMatrix
@@ -24,7 +25,7 @@ from compliance.crate import METADATA, crate
 from compliance.entries import rfc3339
 from compliance.errors import ExportFailed
 from compliance.extent import Extent, find_extent, leaf_hashes
-from compliance.findings import Watch
+from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, Gathered, earlier_entries, gather
 from compliance.merkle import Tree
 from compliance.oscal import assessment_results
@@ -33,6 +34,7 @@ from compliance.publishing import thinned
 from compliance.regulations import Profile, load_profile
 from compliance.reports import REPORTS
 from compliance.standard_pack import SECTIONS, sections, verifier_section
+from compliance.typeset import report_pdf
 
 PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
 CLOCK = "the system clock of the database's machine, in UTC; Sallyport does not discipline it"
@@ -48,7 +50,8 @@ checkpoints.jsonl    checkpoints published earlier, each with its consistency pr
 completeness.json    what the bundle claims to hold
 attestations/        signed statements (in-toto, DSSE) the entries rest on: snapshots, checks, approvals, deployments
 controls/            what each clause of the regulation asks for, and the entries that show it
-report.html          what was found, for reading and printing; reports/ holds its tables as CSV, JSON Lines and Parquet
+report.pdf           what was found, for those who decide (tagged, PDF/UA-1); report.html the same as a page
+reports/             every table whole, as CSV, JSON Lines and Parquet
 controls/oscal-assessment-results.json, ro-crate-metadata.json  the same for programs (NIST OSCAL, RO-Crate)
 keys.json            the public keys; manifest.dsse.json is the signature over the manifest
 """
@@ -120,9 +123,8 @@ def export_bundle(
         _write(partial / "controls" / "oscal-assessment-results.json", assessment_results(matrix.profile, stated, rows))
         files = _seal(partial, keys, gathered)
         progress("verify", 0, len(files))
-        said = verifier_section(len(SECTIONS) + 3, verify.sentences(verify.verify_bundle(partial)))
-        pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows)
-        (partial / "report.html").write_text(report_page(matrix.profile, stated, rows, findings, pack, said), "utf-8")
+        said = list(verify.sentences(verify.verify_bundle(partial)))
+        _write_report(partial, Judged(matrix.profile, stated, rows, findings), gathered, said, keys)
         _write(partial / METADATA, crate(partial, _signed_files(partial), matrix.profile, stated))
         files = _seal(partial, keys, gathered)
         progress("verify", len(files), len(files))
@@ -134,6 +136,26 @@ def export_bundle(
         shutil.rmtree(partial, ignore_errors=True)
     problems = tuple(problem.sentence for problem in found.problems)
     return ExportResult(out, digest_file(out / verify.MANIFEST), extent.entries, files, checkpoint, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is said of a period under a profile."""
+
+    profile: Profile
+    stated: Mapping[str, Any]
+    rows: list[dict[str, Any]]
+    findings: list[Finding]
+
+
+def _write_report(folder: Path, judged: Judged, gathered: Gathered, said: list[str], keys: Keys) -> None:
+    """The report for people stands in `folder`: as a page, and as a PDF for those who decide."""
+    about = (judged.profile, judged.stated, judged.rows, judged.findings)
+    pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows)
+    (folder / "report.html").write_text(report_page(*about, pack, verifier_section(len(SECTIONS) + 3, said)), "utf-8")
+    fingerprint = verify.fingerprint_of(verify.public_key(keys.signer.public_key_pem()))
+    board = board_report(*about, first=gathered.first, said=said, fingerprint=fingerprint)
+    (folder / "report.pdf").write_bytes(report_pdf(board))
 
 
 def _prove(connection: Connection[Any], extent: Extent, folder: Path, keys: Keys, published: list[bytes]) -> bytes:
@@ -174,6 +196,8 @@ def _completeness(extent: Extent, gathered: Gathered, period: tuple[str, str], p
         "outside_the_period": gathered.outside,
         "report_rows": gathered.rows,
         "events": gathered.events,
+        "people": len(gathered.actors),
+        "activity": gathered.days,
     }
 
 

@@ -15,7 +15,7 @@ CONTEXT, SPECIFICATION, FIVE_SAFES = (
 )  # fmt: skip
 MEDIA_TYPES = {
     "csv": "text/csv", "html": "text/html", "json": "application/json", "jsonl": "application/jsonl",
-    "parquet": "application/vnd.apache.parquet", "py": "text/x-python", "txt": "text/plain",
+    "pdf": "application/pdf", "parquet": "application/vnd.apache.parquet", "py": "text/x-python", "txt": "text/plain",
 }  # fmt: skip
 # Safe projects, people, settings, data and outputs: the tables of the bundle that show each.
 SAFES = {

@@ -19,6 +19,7 @@ from compliance.ledger import read
 from compliance.reports import ReportFiles
 
 REPORT_EVERY = 5_000
+AGAINST = ("deny", "refused", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Gathered:
     last_hash: str = ""
     rows: dict[str, int] = field(default_factory=dict)
     first: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    actors: set[str] = field(default_factory=set)
+    days: dict[str, list[int]] = field(default_factory=dict)  # day -> how many came to be, and how many did not
     wanted: Collection[Any] = ()  # the attestations there are, by digest and by what they are about
     named: set[str] = field(default_factory=set)  # those of them that entries refer to
 
@@ -54,6 +57,8 @@ class Gathered:
         self.recorded = {"first": self.recorded["first"] if self.recorded else moment, "last": moment}
         self.outside += not since <= moment < until
         self.events[entry["type"]] = self.events.get(entry["type"], 0) + 1
+        self.actors.add(entry["actor"]["id"])
+        self.days.setdefault(moment[:10], [0, 0])[entry["outcome"] in AGAINST] += 1
         for name in (entry["object"]["id"], entry["detail"].get("envelope"), *entry["refs"].values()):
             if isinstance(name, str) and name in self.wanted:
                 self.named.add(name)
