@@ -16,11 +16,13 @@ from compliance.entries import Actor
 from gateway.catalog import datasets, snapshots
 from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
+from gateway.embedded.home import write_private_bytes
 from gateway.errors import GatewayError
 from gateway.progress import reporter
 from sandbox.enforcement import Limits
 from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError
 from sandbox.manifests import MANIFEST, verify_snapshot
+from sandbox.remembered import Remembered
 from sandbox.snapshots import Built, Recipe, build_snapshot
 from sandbox.sources import PostgresSource
 from sandbox.text import Scrubber
@@ -52,9 +54,11 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
     with given.pool.connection() as connection:
         dataset = datasets.get(connection, wanted.dataset)
         wrapped = wrapped_key(connection, wanted.project)
+    key = given.vault.unwrap_data_key(wrapped)
+    memory = given.home.folder("remembered") / f"{dataset.id}.sealed"
     recipe = Recipe(
-        key=given.vault.unwrap_data_key(wrapped), wrapped_key=wrapped, project=wanted.project,
-        limits=Limits(**wanted.limits), scrubber=Scrubber(),
+        key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits), scrubber=Scrubber(),
+        remembered=Remembered.opened(key, memory.read_bytes() if memory.is_file() else None),
     )  # fmt: skip
     work = given.home.folder("staging") / f"build-{wanted.id}"
     shutil.rmtree(work, ignore_errors=True)
@@ -68,12 +72,21 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
                 holdout_out=work / "holdout", built_at=given.clock().isoformat(),
                 progress=reporter(given, snapshots.report_progress, wanted.id),
             )  # fmt: skip
-        return built, _keep(given, built, work)
+        facts = _keep(given, built, work)
+        return built, facts | _remember(recipe.remembered, memory)
     except OSError as error:
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
     finally:
         given.vault.revoke_lease(credential.lease_id)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _remember(remembered: Remembered | None, memory: Path) -> dict[str, int]:
+    """The next build of the dataset finds what this one made of its texts, and of no others; the counts for the ledger."""
+    if remembered is None or not (remembered.used or remembered.known):
+        return {}
+    write_private_bytes(memory, remembered.seal())
+    return {"texts_scrubbed": remembered.made, "texts_remembered": remembered.taken}
 
 
 def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sandbox.contracts import Class, Contract, Table
 from sandbox.enforcement import Limits, enforce
 from sandbox.errors import BuildFailed, SourceMismatch
 from sandbox.manifests import PREDICATE_TYPE
+from sandbox.remembered import Remembered
 from sandbox.sources import Source, read_tables
 from sandbox.text.surrogates import Surrogates
 from sandbox.treatments import TREATMENTS, Keyed
@@ -45,13 +46,17 @@ class Scrubber(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a build is given beside contract and source. The key is the project's; only its wrapped form is written."""
+    """What a build is given beside contract and source. The key is the project's; only its wrapped form is written.
+
+    `remembered` is what an earlier build made of texts; the outcome is the same without it.
+    """
 
     key: bytes = field(repr=False)
     wrapped_key: str
     project: str
     limits: Limits
     scrubber: Scrubber
+    remembered: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,11 @@ def _scrub(
     known = [records.get(person, {}) for person in persons] if persons is not None else [{}] * len(texts)
     total = len(texts)
     progress("scrub", 0, total)
-    given, report = texts.to_list(), lambda done: progress("scrub", done, total)
-    scrub = recipe.scrubber.scrub_batch
-    clean = scrub(given, known, report, surrogates) if surrogates else scrub(given, known, report)
+    remembered = recipe.remembered or Remembered(recipe.key)
+    clean = remembered.scrub(
+        recipe.scrubber.scrub_batch, recipe.scrubber.recipe, texts.to_list(), known, surrogates,
+        lambda done: progress("scrub", done, total),
+    )  # fmt: skip
     return pl.Series(texts.name, clean, dtype=pl.String)
 
 

@@ -22,6 +22,7 @@ FOLDERS = (
     "mlflow",
     "snapshots",
     "holdouts",
+    "remembered",
     "models",
     "exports",
     "staging",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -19,4 +18,4 @@ class Keyed:
 
     def mac(self, kind: str, value: str) -> bytes:
         """HMAC-SHA256 (RFC 2104) of kind || 0x00 || value."""
-        return hmac.new(self.key, kind.encode() + b"\x00" + value.encode(), hashlib.sha256).digest()
+        return hmac.digest(self.key, kind.encode() + b"\x00" + value.encode(), "sha256")

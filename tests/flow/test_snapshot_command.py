@@ -134,3 +134,6 @@ def test_a_snapshot_built_again_from_equal_rows_still_rests_on_its_first_manifes
     first, again = (watch(sam, sam.post("/v1/snapshots", {"dataset": "clinic"})) for _ in range(2))
     assert first["state"] == again["state"] == "built"
     assert first["digest"] == again["digest"] and first["envelope"] == again["envelope"]
+    entries = as_user("carl").get("/v1/audit/entries", after=0, limit=1000)["items"]
+    (facts,) = [e["detail"] for e in entries if e["type"] == "snapshot:built" and e["object"]["id"] == again["id"]]
+    assert facts["texts_scrubbed"] == 0 < facts["texts_remembered"]
