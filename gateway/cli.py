@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("gateway.commands.stack", "status", "what runs, and who can log in"),
     "backup": ("gateway.commands.backup", "backup", "everything the stack holds in one file"),
     "restore": ("gateway.commands.backup", "restore", "a backup becomes a home again"),
+    "keys": ("gateway.commands.keys", "command", "the keys that sign and wrap: show, rotate"),
     "doctor": ("gateway.commands.doctor", "command", "what is installed, what is missing, what to do"),
     "login": ("gateway.commands.stack", "login", "say who asks from now on"),
     "dataset": ("gateway.commands.dataset", "command", "contracts, and live rows under them"),
