@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -74,7 +75,7 @@ def _rewrap(home: Home, client: Any) -> None:
     with psycopg.connect(postgres.superuser(home, "control")) as connection:
         rows = connection.execute("SELECT id, wrapped_key FROM catalog.projects ORDER BY id FOR UPDATE").fetchall()
         for project, wrapped in rows:
-            again = translated(lambda wrapped=wrapped: client.secrets.transit.rewrap_data(PROJECTS_KEY, wrapped))
+            again = translated(partial(client.secrets.transit.rewrap_data, PROJECTS_KEY, wrapped))
             connection.execute(
                 "UPDATE catalog.projects SET wrapped_key = %s WHERE id = %s", (again["data"]["ciphertext"], project)
             )
