@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "access": ("gateway.commands.access", "command", "live access: request, approve, lease, revoke"),
     "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
+    "features": ("gateway.commands.features", "command", "features defined once, for snapshots and live rows"),
     "notebook": ("gateway.commands.notebook", "command", "JupyterLab on your snapshots, kernels isolated"),
     "egress": ("gateway.commands.egress", "command", "what leaves the sandbox: ask, review, release"),
     "deid": ("gateway.commands.deid", "command", "free text without identifiers"),

@@ -59,6 +59,12 @@ class InvalidNotes(SandboxError):
     code: ClassVar[str] = "invalid_notes"
 
 
+class InvalidFeatures(SandboxError):
+    """The feature definition cannot be used."""
+
+    code: ClassVar[str] = "invalid_features"
+
+
 class BubblewrapMissing(SandboxError):
     """The program that isolates processes is missing or does not work here."""
 
