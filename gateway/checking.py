@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from compliance.attestations import Statement, Subject, sign_statement
-from compliance.entries import Actor
 from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
 from gateway.errors import GatewayError
+from gateway.live_rows import CHECKER, LiveRows
 from promotion import requests
 from promotion.checks import CHECKS, CheckContext, CheckResult, Finding, in_order
 from promotion.errors import PromotionError
@@ -23,7 +23,6 @@ from sandbox.jail import run_isolated
 from sandbox.manifests import verify_snapshot
 from sandbox.text import Scrubber
 
-CHECKER = Actor("promotion-checker", "service")
 FIRST = "artifact"
 PREDICATE_TYPE = "urn:sallyport:check:v1"
 
@@ -56,7 +55,7 @@ def check(given: Services, promotion: str, name: str) -> str:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        result = CHECKS[name](_context(given, found, work))
+        result = CHECKS[name](_context(given, found, name, work))
     except Exception as error:
         # The check looks at hostile bytes: whatever it raises, the model has not passed, and no message is repeated.
         code = getattr(error, "code", type(error).__name__)
@@ -97,7 +96,7 @@ def warm_up() -> None:
     import pandas  # noqa: F401
 
 
-def _context(given: Services, found: Promotion, work: Path) -> CheckContext:
+def _context(given: Services, found: Promotion, check: str, work: Path) -> CheckContext:
     contract = load_model_contract(found.contract)
     run = _run(given, found)
     inputs = run.inputs if run else ()
@@ -113,11 +112,14 @@ def _context(given: Services, found: Promotion, work: Path) -> CheckContext:
             except SandboxError:
                 continue  # a changed snapshot is no snapshot: lineage says so
     holdouts = {digest: given.holdout_folder(digest) for digest in verified if given.holdout_folder(digest).is_dir()}
+    manifests = {digest: statement.predicate for digest, (_, statement) in verified.items()}
+    live = LiveRows(given, found, dataset, check, manifests) if dataset.project == found.project and dataset.loaded_at else None
     scrubber = Scrubber(processes=1)
     return CheckContext(
         folder=given.store.folder(found.digest), digest=found.digest, contract=contract, project=found.project, run=run,
-        snapshots=verified, holdouts=holdouts, quality={table.name: table.quality for table in dataset.contract.tables},
-        run_isolated=run_isolated, find_personal_data=scrubber.labels, work=work,
+        snapshots=verified, holdouts=holdouts, live=live,
+        quality={table.name: table.quality for table in dataset.contract.tables}, run_isolated=run_isolated,
+        find_personal_data=scrubber.labels, work=work,
     )  # fmt: skip
 
 

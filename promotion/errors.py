@@ -23,6 +23,18 @@ class InvalidModelTree(PromotionError):
     code: ClassVar[str] = "invalid_model_tree"
 
 
+class LiveRowsUnfit(PromotionError):
+    """The live tables are not as their dataset contract says."""
+
+    code: ClassVar[str] = "live_rows_unfit"
+
+
+class SnapshotOutdated(PromotionError):
+    """The snapshot was built under another version of its dataset contract, so nobody knows whom of today it held back."""
+
+    code: ClassVar[str] = "snapshot_outdated"
+
+
 class PromotionNotFound(PromotionError):
     """There is no such promotion."""
 

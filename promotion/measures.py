@@ -84,21 +84,6 @@ def importance(
     return lost
 
 
-def group_rates(groups: Any, labels: Any, chosen: Any, fewest: int) -> dict[str, dict[str, tuple[int, int]]]:
-    """group -> selection, true and false positives as (hits, count); a group of fewer than `fewest` rows is left out."""
-    found = {}
-    for group in np.unique(groups):
-        here = groups == group
-        if here.sum() < fewest:
-            continue
-        found[str(group)] = {
-            "selection_rate": (int(chosen[here].sum()), int(here.sum())),
-            "true_positive_rate": (int(chosen[here & labels].sum()), int((here & labels).sum())),
-            "false_positive_rate": (int(chosen[here & ~labels].sum()), int((here & ~labels).sum())),
-        }
-    return found
-
-
 def attack(member_losses: Any, other_losses: Any) -> dict[str, float]:
     """How well a row's loss tells whether the model was trained on it (Yeom et al. 2018): AUC, and TPR at a low FPR."""
     labels = np.concatenate([np.ones(len(member_losses), bool), np.zeros(len(other_losses), bool)])

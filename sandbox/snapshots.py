@@ -16,7 +16,7 @@ import polars as pl
 
 from compliance.attestations import Statement, Subject
 from compliance.canonical import canonical_json, digest, digest_file
-from sandbox import certificate
+from sandbox import certificate, held_back
 from sandbox.contracts import Class, Contract, Table
 from sandbox.enforcement import Limits, enforce
 from sandbox.errors import BuildFailed, SourceMismatch
@@ -28,7 +28,7 @@ from sandbox.treatments import TREATMENTS, Keyed
 from sandbox.treatments.shift_date import offset_days
 
 TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
-HOLDOUT_KIND, CANARY_KIND = "holdout", "canaries"
+CANARY_KIND = "canaries"
 Progress = Callable[[str, int, int], None]
 
 
@@ -82,14 +82,14 @@ def build_snapshot(
     live = read_tables(contract, source)
     treated = _treat_all(contract, live, recipe, progress)
     progress("risk", 0, 1)
-    all_released, held = _split(contract, treated, recipe.key)
+    all_released, held = _split(contract, live, treated, recipe.key)
     released, facts = enforce(contract, all_released, recipe.limits)
     progress("certify", 0, 1)
     certified = _certify(contract, live, treated, (all_released, released), recipe)
     try:
-        files = _write(released, out)
+        files = write_tables(released, out)
         if holdout_out is not None and contract.holdout:
-            _write(held, holdout_out)
+            write_tables(held, holdout_out)
     except (OSError, pl.exceptions.PolarsError) as error:
         for folder in (out, holdout_out):
             shutil.rmtree(folder, ignore_errors=True) if folder else None
@@ -205,24 +205,23 @@ def _certify(
 
 
 def _split(
-    contract: Contract, treated: Mapping[str, pl.DataFrame], key: bytes
+    contract: Contract, live: Mapping[str, pl.DataFrame], treated: Mapping[str, pl.DataFrame], key: bytes
 ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """The released rows, and those of the persons held back for checking models in the live zone."""
+    """The released rows, and those of the persons held back for checking models in the live zone; tables of no person in both."""
     if not contract.holdout:
         return dict(treated), {}
-    released, held, keyed = {}, {}, Keyed(key)
+    released, held = {}, {}
     for table in contract.tables:
         frame, person = treated[table.name], contract.person_column(table)
-        names = frame[person].cast(pl.String) if person else pl.Series(map(str, range(frame.height)), dtype=pl.String)
-        back = pl.Series(
-            [int.from_bytes(keyed.mac(HOLDOUT_KIND, str(name))[:8]) / 2**64 < contract.holdout for name in names],
-            dtype=pl.Boolean,
-        )
-        released[table.name], held[table.name] = frame.filter(~back), frame.filter(back)
+        # A person's column that is suppressed still says, in the live rows, whose row it is.
+        persons = (frame if person in frame.columns else live[table.name])[person] if person else None
+        back = held_back.chosen(contract, table, live[table.name], persons, key)
+        released[table.name] = frame.filter(~back)
+        held[table.name] = frame if person is None and contract.person_key else frame.filter(back)
     return released, held
 
 
-def _write(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
+def write_tables(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
     """`out` holds one Parquet file a table, named by table and content; file name -> digest. All or nothing."""
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

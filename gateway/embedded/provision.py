@@ -33,6 +33,7 @@ PEOPLE = {
     "omar": "on-call",
 }
 SERVICES = ("scoring",)
+READERS = ("snapshot-builder", "promotion-checker")  # services that read live tables, each under its own name
 
 GATEWAY_POLICY = f"""
 path "transit/sign/{SIGNING_KEY}" {{ capabilities = ["update"] }}
@@ -43,6 +44,7 @@ path "database/roles" {{ capabilities = ["list"] }}
 path "database/roles/lease-*" {{ capabilities = ["create", "update", "delete"] }}
 path "database/creds/lease-*" {{ capabilities = ["read"] }}
 path "database/creds/snapshot-builder" {{ capabilities = ["read"] }}
+path "database/creds/promotion-checker" {{ capabilities = ["read"] }}
 path "sys/leases/revoke-prefix/database/creds/lease-*" {{ capabilities = ["update", "sudo"] }}
 path "sys/leases/lookup/database/creds/lease-*" {{ capabilities = ["list", "sudo"] }}
 path "sys/leases/renew" {{ capabilities = ["update"] }}
@@ -117,8 +119,14 @@ def _write_when_upgraded(client: Any, path: str, secret: dict[str, str]) -> None
 def _database(home: Home, client: Any, password: str) -> None:
     """Vault reaches the live database as vault_admin, and may make identities that read it."""
     connect_database(home, client, password)
+    for reader in READERS:
+        _reader(client, reader)
+
+
+def _reader(client: Any, name: str) -> None:
+    """Vault makes identities of that name, each for one reading of the live tables."""
     client.secrets.database.create_role(
-        "snapshot-builder", db_name="live", default_ttl="1h", max_ttl="4h",
+        name, db_name="live", default_ttl="1h", max_ttl="4h",
         creation_statements=[
             "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' CONNECTION LIMIT 4",
             'ALTER ROLE "{{name}}" SET default_transaction_read_only = on',
@@ -139,7 +147,7 @@ def connect_database(home: Home, client: Any, password: str) -> None:
     address = f"user='{{{{username}}}}' password='{{{{password}}}}' host='{home.sockets}' dbname=live sslmode=disable"
     translated(
         lambda: client.secrets.database.configure(
-            "live", plugin_name="postgresql-database-plugin", allowed_roles=["lease-*", "snapshot-builder"],
+            "live", plugin_name="postgresql-database-plugin", allowed_roles=["lease-*", *READERS],
             connection_url=address, username="vault_admin", password=password,
             username_template='{{ printf "%s-%s" (.RoleName | truncate 50) (random 10) }}',
         )

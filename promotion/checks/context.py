@@ -19,11 +19,22 @@ class Isolated(Protocol):
     def exit_code(self) -> int: ...
 
 
+class LiveRows(Protocol):
+    """The live tables of the contract's dataset, read when they are asked for; they never leave the live zone."""
+
+    def held_back(self, snapshot: str, into: Path) -> None:
+        """The folder `tables` below `into` holds the unmasked rows of the persons held back from that snapshot."""
+
+    def tables(self) -> Mapping[str, Any]:
+        """Table -> its rows, as a pandas frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckContext:
     """A model under check. `snapshots` are this project's verified snapshots by digest: folder and signed statement.
 
-    `holdouts` are the folders of persons held back, by snapshot digest; `quality` the dataset contract's rules by table;
+    `holdouts` are the folders of the treated rows of persons held back, by snapshot digest; `live` what they and all others
+    are in production, None when the dataset is not of this project; `quality` the dataset contract's rules by table;
     `run_isolated` runs a command in the jail; `find_personal_data` gives the kinds of identifiers in a text.
     """
 
@@ -34,6 +45,7 @@ class CheckContext:
     run: TrackedRun | None
     snapshots: Mapping[str, tuple[Path, Statement]]
     holdouts: Mapping[str, Path]
+    live: LiveRows | None
     quality: Mapping[str, Sequence[Mapping[str, Any]]]
     run_isolated: Callable[..., Isolated]
     find_personal_data: Callable[[str], set[str]]

@@ -1,6 +1,6 @@
-"""Data quality: the training snapshot meets the dataset contract's rules, as Great Expectations sees it.
+"""Data quality: the training snapshot and the live tables of today meet the dataset contract's rules (Great Expectations).
 
-Only counts leave: no expectation gives back a failing value.
+Only counts leave: no expectation gives back a failing value, and live rows are held in memory for as long as they are looked at.
 """
 
 from __future__ import annotations
@@ -8,41 +8,56 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from promotion.checks.context import CheckContext, CheckResult, result
+from promotion.checks.jailed import UNFIT
+from promotion.errors import LiveRowsUnfit
 
 COUNTS_ONLY = "BOOLEAN_ONLY"
 
 
 def run(context: CheckContext) -> CheckResult:
-    """Passes when every rule holds on every training snapshot, and there is at least one rule and one snapshot."""
+    """Passes when every rule holds on every training snapshot and on the live tables, and there is at least one of each."""
     used = [digest for digest in (context.run.inputs if context.run else ()) if digest in context.snapshots]
-    problems, checked = [], 0
-    for digest in used:
-        for table, rule, good in _results(context, context.snapshots[digest][0]):
-            checked += 1
+    problems: list[str] = []
+    rules = {"snapshot": 0, "live": 0}
+    for where, words, tables in _places(context, used, problems):
+        for table, rule, good in _results(context, tables):
+            rules[where] += 1
             if not good:
-                problems.append(f"Table {table}: {rule} does not hold.")
-    if not checked:
+                problems.append(f"Table {table}{words}: {rule} does not hold.")
+    if not rules["snapshot"]:
         problems.append("There was no rule to check, or no snapshot to check it on.")
-    evidence = {"rules": checked, "failed": len(problems), "snapshots": used}
-    return result(context, "data-quality", problems, f"All {checked} rules hold.", evidence)
+    if context.live is None:
+        problems.append("There are no live tables to check the rules on.")
+    evidence = {"rules": rules["snapshot"], "live_rules": rules["live"], "failed": len(problems), "snapshots": used}
+    said = f"All {rules['snapshot']} rules hold, and {rules['live']} on live tables."
+    return result(context, "data-quality", problems, said, evidence)
 
 
-def _results(context: CheckContext, folder: Path) -> Iterator[tuple[str, str, bool]]:
+def _places(context: CheckContext, used: list[str], problems: list[str]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Kind, words and tables of all that the rules are checked on."""
     import pandas as pd
 
+    for digest in used:
+        files = sorted(context.snapshots[digest][0].glob("*.parquet"))
+        yield "snapshot", "", {file.name.split("-")[0]: pd.read_parquet(file) for file in files}
+    if context.live is not None:
+        try:
+            yield "live", " (live)", context.live.tables()
+        except LiveRowsUnfit:
+            problems.append(UNFIT)
+
+
+def _results(context: CheckContext, tables: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     gx = _great_expectations()
-    for file in sorted(folder.glob("*.parquet")):
-        table = file.name.split("-")[0]
-        frame = pd.read_parquet(file)
+    for table, frame in tables.items():
         rules = [rule for rule in context.quality.get(table, ()) if rule.get("arguments", {}).get("column") in frame]
-        batch = _batch(gx, table, frame)
         yield table, "the table is not empty", bool(len(frame))
+        batch = _batch(gx, table, frame)
         for rule in rules:
-            for expectation in _expectations(gx, rule):
+            for expectation in _expectations(gx, rule, frame):
                 done = batch.validate(expectation, result_format=COUNTS_ONLY)
                 yield table, f"{rule['arguments']['column']} {rule['metric']}", bool(done.success)
 
@@ -53,7 +68,7 @@ def _batch(gx: Any, table: str, frame: Any) -> Any:
     return asset.add_batch_definition_whole_dataframe(table).get_batch(batch_parameters={"dataframe": frame})
 
 
-def _expectations(gx: Any, rule: Mapping[str, Any]) -> Iterator[Any]:
+def _expectations(gx: Any, rule: Mapping[str, Any], frame: Any) -> Iterator[Any]:
     """The Great Expectations form of an ODCS library metric that must be 0."""
     arguments = rule.get("arguments", {})
     column = arguments["column"]
@@ -61,10 +76,20 @@ def _expectations(gx: Any, rule: Mapping[str, Any]) -> Iterator[Any]:
         yield gx.expectations.ExpectColumnValuesToNotBeNull(column=column)
     if "validValues" in arguments:
         yield gx.expectations.ExpectColumnValuesToBeInSet(column=column, value_set=list(arguments["validValues"]))
-    if "min" in arguments or "max" in arguments:
-        yield gx.expectations.ExpectColumnValuesToBeBetween(
-            column=column, min_value=arguments.get("min"), max_value=arguments.get("max")
-        )
+    low, high = (_bound(arguments.get(name), frame[column]) for name in ("min", "max"))
+    if low is not None or high is not None:
+        yield gx.expectations.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
+
+
+def _bound(value: Any, column: Any) -> Any:
+    """The bound in the column's type; None where a treatment gave the column another (a year in place of a date)."""
+    import pandas as pd
+
+    if value is None or isinstance(value, int | float):
+        return value if value is None or pd.api.types.is_numeric_dtype(column) else None
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return pd.Timestamp(value, tz=getattr(column.dtype, "tz", None))
+    return None if pd.api.types.is_numeric_dtype(column) else value
 
 
 def _great_expectations() -> Any:

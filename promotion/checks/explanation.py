@@ -1,6 +1,6 @@
 """Explanation: what the model looks at, and a model card that says so.
 
-Permutation importance on held-back rows; the card (Mitchell et al. 2019) is made from the contract and what was measured.
+Permutation importance on live rows held back; the card (Mitchell et al. 2019) is made from the contract and what was measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TELLS_ALL = 0.99  # an input that alone predicts so well is the label in another
 
 def run(context: CheckContext) -> CheckResult:
     """Passes when every input's worth is known and none of them is the label in disguise."""
-    measured = ask(context, "explanation")
+    measured = ask(context, "explanation", rows=("live", "snapshot"))
     if isinstance(measured, str):
         return result(context, "explanation", [measured], "")
     worth = measured["importance"]
@@ -44,7 +44,7 @@ def model_card(context: CheckContext, measured: dict[str, Any]) -> str:
         f"- Training run: {context.run.run_id if context.run else 'none'}",
         f"- Dataset: {contract.dataset}", "",
         "## Intended use", "", contract.intended_use, "",
-        "## Measured on held-back rows", "",
+        "## Measured on live rows held back", "",
         f"{measured['rows']:,} rows: ROC AUC {_said(measured['roc_auc'])}, accuracy {_said(measured['accuracy'])}.", "",
         "## What it looks at", "", "| input | type | ROC AUC lost without it |", "| --- | --- | --- |",
         *(f"| {one.name} | {one.type} | {_said(measured['importance'].get(one.name))} |" for one in contract.inputs), "",

@@ -1,7 +1,7 @@
-"""Fairness: the model treats the contract's groups alike, as far as so many held-back persons can show.
+"""Fairness: the model treats the contract's groups alike, as far as the live rows of so many held-back persons can show.
 
-Selection rate, true positive rate and false positive rate by group, with 95 % intervals (Wilson, Newcombe). Groups of
-fewer than 11 rows are left out; a group's name is given only if the snapshot, which its author has, holds it too.
+Selection rate, true positive rate and false positive rate by group, as fairlearn counts them, with 95 % intervals (Wilson,
+Newcombe). Groups of fewer than 11 rows are left out; a group is named only if the snapshot, which its author has, holds the name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def run(context: CheckContext) -> CheckResult:
     wanted = context.contract.fairness
     if wanted is None:
         return result(context, "fairness", ["The model contract names no groups for fairness."], "")
-    measured = ask(context, "fairness")
+    measured = ask(context, "fairness", rows=("live", "snapshot"))
     if isinstance(measured, str):
         return result(context, "fairness", [measured], "")
     problems: list[str] = []

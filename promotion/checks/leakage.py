@@ -54,7 +54,7 @@ def _training(context: CheckContext, words: Collection[str]) -> tuple[list[str],
     """Problems, notes and counts of what the training snapshot says of the model. Without a snapshot, lineage has failed."""
     if not any(name in context.snapshots for name in (context.run.inputs if context.run else ())):
         return [], [], None
-    measured = ask(context, "leakage", words=words, held_back=False)
+    measured = ask(context, "leakage", words=words, rows=("snapshot",))
     if isinstance(measured, str):
         return ["The model could not be compared with the training snapshot."], [], None
     problems = []

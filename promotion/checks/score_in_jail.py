@@ -1,4 +1,4 @@
-"""Run in the jail: an ONNX model on held-back rows and on the snapshot; aggregates only are written.
+"""Run in the jail: an ONNX model on live, held-back and snapshot rows; aggregates only are written.
 
 usage: score_in_jail.py TASK, with everything below /sallyport
 """
@@ -12,34 +12,46 @@ import duckdb
 import numpy as np
 import onnxruntime
 
-from promotion import leaks, measures
+from promotion import groups, leaks, measures
 
 POSITIVE_FROM = 0.5
 MOST_ROWS = 200_000  # in scoring; beyond, a sample tells as much
 MOST_EXPLAINED = 5_000
 MOST_GROUPS = 20
 FEWEST_ROWS = 11  # as for k: nothing is said of fewer
+FEWEST_OF_A_KIND = 5  # positives and negatives
 SEED = 7
 THREADS = 2
 
 
-class Rows:
-    """The contract's features over the tables of one folder."""
+class Unreadable(Exception):
+    """The contract's query does not run on these tables."""
 
-    def __init__(self, folder: str, contract: dict[str, Any], most: int = MOST_ROWS) -> None:
+
+class Rows:
+    """The contract's features over the tables of one folder: `snapshot`, `holdout` or `live`."""
+
+    def __init__(self, which: str, contract: dict[str, Any], most: int = MOST_ROWS) -> None:
+        try:
+            frame = self._frame(Path("/sallyport") / which, contract)
+        except duckdb.Error as error:
+            raise Unreadable(which) from error
+        self.frame = frame if len(frame) <= most else frame.sample(most, random_state=SEED)
+        self.labels = (self.frame["label"].astype(str) == str(contract["positive"])).to_numpy()
+        self.inputs = {column["name"]: self._input(column) for column in contract["inputs"]}
+
+    @staticmethod
+    def _frame(folder: Path, contract: dict[str, Any]) -> Any:
         connection = duckdb.connect()
         tables: dict[str, list[str]] = {}
-        for file in sorted(Path(folder).glob("*.parquet")):
+        for file in sorted(folder.glob("*.parquet")):
             tables.setdefault(file.name.split("-")[0], []).append(str(file))
         for name, files in tables.items():
             connection.read_parquet(files).create(name)
         # From here on the contract's query sees these tables and no file.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        frame = connection.execute(contract["features"]).df()
-        self.frame = frame if len(frame) <= most else frame.sample(most, random_state=SEED)
-        self.labels = (self.frame["label"].astype(str) == str(contract["positive"])).to_numpy()
-        self.inputs = {column["name"]: self._input(column) for column in contract["inputs"]}
+        return connection.execute(contract["features"]).df()
 
     def _input(self, column: dict[str, Any]) -> Any:
         values = self.frame[column["name"]]
@@ -73,44 +85,48 @@ class Model:
 
 
 def performance(contract: dict[str, Any], model: Model) -> dict[str, Any]:
-    """The metrics on the held-back rows, and how far they and the inputs differ from the snapshot's."""
-    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
-    found = _metrics(live, model)
-    skew = {name: measures.psi(masked.inputs[name], live.inputs[name]) for name in live.inputs}
-    return found | {"snapshot": _metrics(masked, model), "psi": skew}
+    """The metrics on live rows held back, and what masking changes: the same persons masked, and the snapshot, beside them."""
+    live, masked, given = (Rows(which, contract) for which in ("live", "holdout", "snapshot"))
+    scores = [model(rows.inputs) for rows in (live, masked, given)]
+    measured = [_metrics(rows, found) for rows, found in zip((live, masked, given), scores, strict=True)]
+    return measured[0] | {
+        "masked": measured[1] | {"psi": _skew(masked, live), "score_psi": measures.psi(scores[1], scores[0])},
+        "snapshot": measured[2],
+        "psi": _skew(given, live),
+    }
 
 
 def fairness(contract: dict[str, Any], model: Model) -> dict[str, Any]:
-    """column -> group -> rates. A group goes by its name only if the snapshot, which was given out, has the name."""
-    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
+    """column -> group -> rates, on live rows. A group is named only if the snapshot, which was given out, has the name."""
+    live, given = Rows("live", contract), Rows("snapshot", contract)
     chosen = model(live.inputs) >= POSITIVE_FROM
     found = {}
     for column in contract["fairness"]["groups"]:
-        values, known = live.column(column), set(masked.column(column))
+        values, known = live.column(column), set(given.column(column))
         named = np.array([value if value in known else "(other)" for value in values])
-        rates = measures.group_rates(named, live.labels, chosen, FEWEST_ROWS)
+        rates = groups.group_rates(named, live.labels, chosen, FEWEST_ROWS)
         found[column] = dict(list(rates.items())[:MOST_GROUPS])
     return {"rows": len(live.labels), "groups": found}
 
 
 def explanation(contract: dict[str, Any], model: Model) -> dict[str, Any]:
-    """What each input is worth, on held-back rows."""
-    live = Rows("/sallyport/holdout", contract, MOST_EXPLAINED)
+    """What each input is worth, on live rows held back."""
+    live = Rows("live", contract, MOST_EXPLAINED)
     found = measures.importance(model, live.inputs, live.labels)
     alone = {name: leaks.alone(values, live.labels) for name, values in live.inputs.items()}
-    return {**_metrics(live, model), "importance": found, "alone": alone}
+    return {**_metrics(live, model(live.inputs)), "importance": found, "alone": alone}
 
 
 def membership(contract: dict[str, Any], model: Model) -> dict[str, Any]:
-    """How well the model's loss tells rows of the training snapshot from rows held back."""
-    live, masked = Rows("/sallyport/holdout", contract), Rows("/sallyport/snapshot", contract)
-    found = [measures.losses(rows.labels, model(rows.inputs)) for rows in (masked, live)]
-    return {"rows": len(live.labels), "members": len(masked.labels), **measures.attack(*found)}
+    """How well the model's loss tells rows of the training snapshot from rows held back, which were masked alike."""
+    others, members = Rows("holdout", contract), Rows("snapshot", contract)
+    found = [measures.losses(rows.labels, model(rows.inputs)) for rows in (members, others)]
+    return {"rows": len(others.labels), "members": len(members.labels), **measures.attack(*found)}
 
 
 def leakage(contract: dict[str, Any], folder: str) -> dict[str, Any]:
     """What the snapshot and the model's own words and examples say of each other; the model is not run."""
-    masked = Rows("/sallyport/snapshot", contract)
+    masked = Rows("snapshot", contract)
     listed = json.loads(Path("/sallyport/work/words.json").read_text())
     words, common = set(listed), _common("/sallyport/snapshot")
     examples = leaks.examples_in(Path(folder))
@@ -136,13 +152,21 @@ def _common(folder: str) -> set[str]:
     return found
 
 
-def _metrics(rows: Rows, model: Model) -> dict[str, Any]:
-    scores, positives = model(rows.inputs), int(rows.labels.sum())
+def _metrics(rows: Rows, scores: Any) -> dict[str, Any]:
+    """The metrics of the scores, or None where so few rows would tell of single persons."""
+    count, positives = len(rows.labels), int(rows.labels.sum())
+    found: dict[str, Any] = {"rows": count, "positives": positives, "roc_auc": None, "accuracy": None, "calibration": None}
+    if count < FEWEST_ROWS or min(positives, count - positives) < FEWEST_OF_A_KIND:
+        return found
     hits = (scores >= POSITIVE_FROM) == rows.labels
-    return {
-        "rows": len(rows.labels), "positives": positives, "roc_auc": measures.auc(rows.labels, scores),
-        "accuracy": float(hits.mean()),
+    return found | {
+        "roc_auc": measures.auc(rows.labels, scores), "accuracy": float(hits.mean()),
+        "calibration": float(scores.mean() - rows.labels.mean()),
     }  # fmt: skip
+
+
+def _skew(before: Rows, after: Rows) -> dict[str, Any]:
+    return {name: measures.psi(before.inputs[name], after.inputs[name]) for name in after.inputs}
 
 
 TASKS = {"performance": performance, "fairness": fairness, "explanation": explanation, "membership": membership}
@@ -151,7 +175,10 @@ TASKS = {"performance": performance, "fairness": fairness, "explanation": explan
 def main(task: str) -> None:
     contract = json.loads(Path("/sallyport/work/contract.json").read_text())
     folder = "/sallyport/model"
-    found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder))
+    try:
+        found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder))
+    except Unreadable as error:
+        found = {f"unreadable_{error}": 1}
     Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from compliance.attestations import Statement, Subject
 from promotion.checks import CHECKS, CheckContext, in_order
+from promotion.errors import LiveRowsUnfit, SnapshotOutdated
 from promotion.model_contracts import load_model_contract
 from promotion.tracking import TrackedRun
 from promotion.tree import tree_digest
@@ -80,10 +82,27 @@ def scrubber():
     return Scrubber(processes=1)
 
 
+class LiveFolder:
+    """The live zone as a folder of Parquet files, read anew at each asking as the gateway reads the database."""
+
+    def __init__(self, folder) -> None:
+        self.folder, self.wrong = folder, None
+
+    def held_back(self, snapshot, into) -> None:
+        if self.wrong:
+            raise self.wrong
+        shutil.copytree(self.folder, into / "tables")
+
+    def tables(self):
+        if self.wrong:
+            raise self.wrong
+        return {"visits": pd.read_parquet(self.folder / "visits-0.parquet")}
+
+
 @pytest.fixture
 def context(tmp_path, scrubber):
     """A context in which every check passes."""
-    for name, seed in (("snapshot", 1), ("holdout", 2)):
+    for name, seed in (("snapshot", 1), ("holdout", 2), ("live", 2)):
         (tmp_path / name).mkdir()
         visits(seed).to_parquet(tmp_path / name / "visits-0.parquet")
     model = tmp_path / "model"
@@ -95,8 +114,9 @@ def context(tmp_path, scrubber):
     return CheckContext(
         folder=model, digest=tree_digest(model), contract=load_model_contract(CONTRACT), project="readmission",
         run=TrackedRun("r1", "dana", (SNAPSHOT,), {"seed": "7"}, {"sallyport.code_digest": "sha256:1"}, {}),
-        snapshots={SNAPSHOT: (tmp_path / "snapshot", statement)}, holdouts={SNAPSHOT: tmp_path / "holdout"}, quality=RULES,
-        run_isolated=run_isolated, find_personal_data=scrubber.labels, work=tmp_path / "work",
+        snapshots={SNAPSHOT: (tmp_path / "snapshot", statement)}, holdouts={SNAPSHOT: tmp_path / "holdout"},
+        live=LiveFolder(tmp_path / "live"), quality=RULES, run_isolated=run_isolated, find_personal_data=scrubber.labels,
+        work=tmp_path / "work",
     )  # fmt: skip
 
 
@@ -109,8 +129,10 @@ def with_contract(context: CheckContext, **change) -> CheckContext:
     return replace(context, contract=context.contract.model_copy(update=change))
 
 
-def with_rows(context: CheckContext, change, folder: str = "holdout") -> CheckContext:
-    place = context.holdouts[SNAPSHOT] if folder == "holdout" else context.snapshots[SNAPSHOT][0]
+def with_rows(context: CheckContext, change, folder: str = "live") -> CheckContext:
+    place = {"live": context.live.folder, "holdout": context.holdouts[SNAPSHOT], "snapshot": context.snapshots[SNAPSHOT][0]}[
+        folder
+    ]
     file = place / "visits-0.parquet"
     change(pd.read_parquet(file)).to_parquet(file)
     return context
@@ -180,16 +202,61 @@ def test_data_quality_fails_when_a_rule_does_not_hold_and_says_no_value(context)
     assert CHECKS["data-quality"](replace(context, run=None)).outcome == "failed"
 
 
-def test_performance_fails_below_the_contract_and_says_what_masking_cost(context):
+def test_data_quality_looks_at_the_live_tables_of_today_and_says_no_value(context):
+    assert CHECKS["data-quality"](context).evidence["live_rules"] == 3
+    with_rows(context, lambda frame: frame.assign(sex=["Xylophone", *frame["sex"][1:]]))
+    result = CHECKS["data-quality"](context)
+    assert result.outcome == "failed" and "visits (live): sex" in result.summary
+    assert "Xylophone" not in json.dumps(result.as_json())
+    context.live.wrong = LiveRowsUnfit("visits.age: 1 of 1,500 values are no number.")
+    unfit = CHECKS["data-quality"](context)
+    assert unfit.outcome == "failed" and "1 of" not in json.dumps(unfit.as_json())
+    assert CHECKS["data-quality"](replace(context, live=None)).outcome == "failed"
+
+
+def test_data_quality_compares_dates_with_dates_and_leaves_recoded_columns_alone(context):
+    rule = {"metric": "invalidValues", "arguments": {"column": "age", "min": "1930-01-01", "max": "2010-01-01"}}
+    dated = replace(context, quality={"visits": [*RULES["visits"], rule]})
+    birth = pd.to_datetime("1950-05-05") + pd.to_timedelta(np.arange(1_500), unit="D")
+    with_rows(dated, lambda frame: frame.assign(age=birth))
+    assert CHECKS["data-quality"](dated).outcome == "passed"
+    with_rows(dated, lambda frame: frame.assign(age=pd.to_datetime("1850-05-05")))
+    assert "age invalidValues" in CHECKS["data-quality"](dated).summary
+
+
+def test_performance_is_judged_on_live_rows_and_says_how_they_differ_from_the_snapshot(context):
     good = CHECKS["performance"](context)
-    assert good.evidence["rows"] == 1_500 and good.evidence["roc_auc"] > 0.7
+    assert good.evidence["rows"] == 1_500 and good.evidence["roc_auc"] > 0.7 and abs(good.evidence["calibration"]) < 0.1
     assert set(good.evidence["psi"]) == {"age", "pressure", "diagnosis"} and max(good.evidence["psi"].values()) < 0.1
+    assert good.evidence["masking_cost"] == {"roc_auc": 0, "accuracy": 0, "calibration": 0} and good.findings == ()
     with_rows(context, lambda frame: frame.assign(age=frame["age"] + 40))
     shifted = CHECKS["performance"](context)
-    assert {finding.id for finding in shifted.findings} >= {"performance-psi-age"}
+    assert {finding.id for finding in shifted.findings} >= {"performance-psi-age", "performance-masking-age"}
     assert all(finding.severity == "medium" for finding in shifted.findings if "psi" in finding.id)
-    with_rows(context, lambda frame: frame.assign(label=frame["label"].sample(frac=1, random_state=1).to_numpy()))
+    shuffled = lambda frame: frame.assign(label=frame["label"].sample(frac=1, random_state=1).to_numpy())  # noqa: E731
+    with_rows(context, shuffled, "holdout")
+    with_rows(context, lambda frame: frame.assign(age=frame["age"] - 40))
+    assert CHECKS["performance"](context).outcome == "passed"  # what is masked fails nobody
+    with_rows(context, shuffled)
     assert CHECKS["performance"](context).outcome == "failed"
+
+
+def test_performance_measures_what_masking_the_same_persons_costs(context):
+    with_rows(context, lambda frame: frame.assign(age=frame["age"] // 50 * 50), "holdout")
+    result = CHECKS["performance"](context)
+    assert result.outcome == "passed" and result.evidence["masking_cost"]["roc_auc"] < -0.05
+    assert {"performance-masking-cost", "performance-masking-age"} <= {finding.id for finding in result.findings}
+
+
+def test_what_cannot_be_read_live_fails_and_says_why(context):
+    with_rows(context, lambda frame: frame.rename(columns={"age": "years"}))
+    assert "does not run on the live tables" in CHECKS["performance"](context).summary
+    context.live.wrong = SnapshotOutdated("other contract")
+    assert "another version" in CHECKS["performance"](context).summary
+    context.live.wrong = LiveRowsUnfit("visits.age: 1 of 1,500 values are no number.")
+    assert "1 of" not in CHECKS["performance"](context).summary
+    for name in ("performance", "fairness", "explanation"):
+        assert CHECKS[name](replace(context, live=None)).outcome == "failed"
 
 
 def test_performance_says_nothing_of_a_few_persons(context):
