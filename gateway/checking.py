@@ -119,7 +119,8 @@ def _context(given: Services, found: Promotion, check: str, work: Path) -> Check
         folder=given.store.folder(found.digest), digest=found.digest, contract=contract, project=found.project, run=run,
         snapshots=verified, holdouts=holdouts, live=live,
         quality={table.name: table.quality for table in dataset.contract.tables}, run_isolated=run_isolated,
-        find_personal_data=scrubber.labels, work=work,
+        find_personal_data=scrubber.labels, limits=given.policy.engine.bundle.data["limits"].get("membership", {}),
+        shadows=given.home.folder("shadows"), work=work,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ FOLDERS = (
     "snapshots",
     "holdouts",
     "remembered",
+    "shadows",
     "models",
     "exports",
     "staging",

@@ -22,7 +22,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 POSTGRES, VAULT, STACK = "postgres.tar", "openbao.snap", "stack.json"
 # Vault and the databases are copied by their own means; what is being uploaded, logs and process ids are not kept.
-FOLDERS = tuple(name for name in home.FOLDERS if "/" not in name and name not in ("openbao", "staging", "logs", "run"))
+FOLDERS = tuple(name for name in home.FOLDERS if "/" not in name and name not in ("openbao", "staging", "logs", "run", "shadows"))
 MOST_MANIFEST_BYTES = 64 << 20
 PIECE = 1 << 20
 

@@ -35,7 +35,8 @@ class CheckContext:
 
     `holdouts` are the folders of the treated rows of persons held back, by snapshot digest; `live` what they and all others
     are in production, None when the dataset is not of this project; `quality` the dataset contract's rules by table;
-    `run_isolated` runs a command in the jail; `find_personal_data` gives the kinds of identifiers in a text.
+    `run_isolated` runs a command in the jail; `find_personal_data` gives the kinds of identifiers in a text;
+    `limits` is what policy data say of membership inference, and `shadows` where shadow models are kept.
     """
 
     folder: Path
@@ -49,6 +50,8 @@ class CheckContext:
     quality: Mapping[str, Sequence[Mapping[str, Any]]]
     run_isolated: Callable[..., Isolated]
     find_personal_data: Callable[[str], set[str]]
+    limits: Mapping[str, Any]
+    shadows: Path
     work: Path
 
 

@@ -33,28 +33,33 @@ UNREADABLE = {
 
 
 def ask(
-    context: CheckContext, task: str, *, words: Collection[str] = (), rows: Collection[str] = ("snapshot", "holdout")
+    context: CheckContext,
+    task: str,
+    *,
+    words: Collection[str] = (),
+    rows: Collection[str] = ("snapshot", "holdout"),
+    shadows: Path | None = None,
 ) -> dict[str, Any] | str:
     """The answer to `task`, whose numbers are finite or None; or a sentence that says why there is none.
 
     `words` are the model's own texts; `rows` what the task is about: the snapshot, the treated rows held back from it
-    (`holdout`), and the same persons' rows unmasked (`live`).
+    (`holdout`), and the same persons' rows unmasked (`live`); `shadows` a folder of shadow models' answers.
     """
-    held_back = bool({"holdout", "live"} & set(rows))
-    inputs = context.run.inputs if context.run else ()
-    used = [name for name in inputs if name in context.snapshots and (name in context.holdouts or not held_back)]
-    if not used or ("live" in rows and context.live is None):
+    snapshot = used_snapshot(context, held_back=bool({"holdout", "live"} & set(rows)))
+    if snapshot is None or ("live" in rows and context.live is None):
         return NOTHING_HELD_BACK
     work = context.work / task
     work.mkdir(parents=True, exist_ok=True)
     try:
-        places = _places(context, used[0], rows)
+        places = _places(context, snapshot, rows)
     except SnapshotOutdated:
         return OUTDATED
     except LiveRowsUnfit:
         return UNFIT  # its message counts what is wrong in single columns, which is for stewards, not for a model's author
     (work / "contract.json").write_text(context.contract.model_dump_json(), "utf-8")
     (work / "words.json").write_text(json.dumps(sorted(words)), "utf-8")
+    if shadows is not None:
+        places[shadows] = "/sallyport/shadows"
     try:
         ended = context.run_isolated(
             [sys.executable, "/sallyport/score_in_jail.py", task],
@@ -71,6 +76,12 @@ def ask(
         if answer.get(f"unreadable_{name}"):
             return sentence
     return TOO_FEW if answer.get("rows", 0) < FEWEST_ROWS else answer
+
+
+def used_snapshot(context: CheckContext, *, held_back: bool = True) -> str | None:
+    """The digest of the first training snapshot, of those from which rows were held back."""
+    inputs = context.run.inputs if context.run else ()
+    return next((name for name in inputs if name in context.snapshots and (name in context.holdouts or not held_back)), None)
 
 
 def _places(context: CheckContext, snapshot: str, rows: Collection[str]) -> dict[Path, str]:

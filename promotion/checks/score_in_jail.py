@@ -12,55 +12,15 @@ import duckdb
 import numpy as np
 import onnxruntime
 
-from promotion import groups, leaks, measures
+from promotion import groups, leaks, measures, membership
+from promotion.feature_rows import Rows, Unreadable
 
 POSITIVE_FROM = 0.5
-MOST_ROWS = 200_000  # in scoring; beyond, a sample tells as much
 MOST_EXPLAINED = 5_000
 MOST_GROUPS = 20
 FEWEST_ROWS = 11  # as for k: nothing is said of fewer
 FEWEST_OF_A_KIND = 5  # positives and negatives
-SEED = 7
 THREADS = 2
-
-
-class Unreadable(Exception):
-    """The contract's query does not run on these tables."""
-
-
-class Rows:
-    """The contract's features over the tables of one folder: `snapshot`, `holdout` or `live`."""
-
-    def __init__(self, which: str, contract: dict[str, Any], most: int = MOST_ROWS) -> None:
-        try:
-            frame = self._frame(Path("/sallyport") / which, contract)
-        except duckdb.Error as error:
-            raise Unreadable(which) from error
-        self.frame = frame if len(frame) <= most else frame.sample(most, random_state=SEED)
-        self.labels = (self.frame["label"].astype(str) == str(contract["positive"])).to_numpy()
-        self.inputs = {column["name"]: self._input(column) for column in contract["inputs"]}
-
-    @staticmethod
-    def _frame(folder: Path, contract: dict[str, Any]) -> Any:
-        connection = duckdb.connect()
-        tables: dict[str, list[str]] = {}
-        for file in sorted(folder.glob("*.parquet")):
-            tables.setdefault(file.name.split("-")[0], []).append(str(file))
-        for name, files in tables.items():
-            connection.read_parquet(files).create(name)
-        # From here on the contract's query sees these tables and no file.
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection.execute(contract["features"]).df()
-
-    def _input(self, column: dict[str, Any]) -> Any:
-        values = self.frame[column["name"]]
-        if column["type"] == "string":
-            return values.astype("object").fillna("").astype(str).to_numpy(dtype=object)
-        return values.to_numpy(dtype=np.float32, na_value=np.nan)
-
-    def column(self, name: str) -> Any:
-        return self.frame[name].astype("object").fillna("").astype(str).to_numpy()
 
 
 class Model:
@@ -117,11 +77,15 @@ def explanation(contract: dict[str, Any], model: Model) -> dict[str, Any]:
     return {**_metrics(live, model(live.inputs)), "importance": found, "alone": alone}
 
 
-def membership(contract: dict[str, Any], model: Model) -> dict[str, Any]:
-    """How well the model's loss tells rows of the training snapshot from rows held back, which were masked alike."""
+def inference(contract: dict[str, Any], model: Model) -> dict[str, Any]:
+    """How well two attacks tell rows of the training snapshot from rows held back, which were masked alike."""
     others, members = Rows("holdout", contract), Rows("snapshot", contract)
-    found = [measures.losses(rows.labels, model(rows.inputs)) for rows in (members, others)]
-    return {"rows": len(others.labels), "members": len(members.labels), **measures.attack(*found)}
+    scores = [model(rows.inputs) for rows in (members, others)]
+    found = [measures.losses(rows.labels, given) for rows, given in zip((members, others), scores, strict=True)]
+    counts = {"rows": len(others.labels), "members": len(members.labels)}
+    shadows = membership.Shadows.read(Path("/sallyport/shadows/shadows.npz"))
+    lira = [membership.likelihood(shadows, rows, given) for rows, given in zip((members, others), scores, strict=True)]
+    return counts | {"loss": measures.attack(*found), "lira": None if shadows is None else measures.attack(*lira)}
 
 
 def leakage(contract: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -169,7 +133,7 @@ def _skew(before: Rows, after: Rows) -> dict[str, Any]:
     return {name: measures.psi(before.inputs[name], after.inputs[name]) for name in after.inputs}
 
 
-TASKS = {"performance": performance, "fairness": fairness, "explanation": explanation, "membership": membership}
+TASKS = {"performance": performance, "fairness": fairness, "explanation": explanation, "membership": inference}
 
 
 def main(task: str) -> None:

@@ -14,7 +14,7 @@ from onnx import helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -30,6 +30,7 @@ from sandbox.jail import run_isolated
 from sandbox.text import Scrubber
 
 SNAPSHOT = "sha256:" + "5" * 64
+LENIENT = {"highest_auc": 0.99, "highest_ratio": 1_000.0, "shadow_models": 8}
 DIAGNOSES = ["Bell palsy", "Crohn disease", "Parkinson disease", "asthma"]
 CONTRACT = """
 name: readmission
@@ -116,7 +117,7 @@ def context(tmp_path, scrubber):
         run=TrackedRun("r1", "dana", (SNAPSHOT,), {"seed": "7"}, {"sallyport.code_digest": "sha256:1"}, {}),
         snapshots={SNAPSHOT: (tmp_path / "snapshot", statement)}, holdouts={SNAPSHOT: tmp_path / "holdout"},
         live=LiveFolder(tmp_path / "live"), quality=RULES, run_isolated=run_isolated, find_personal_data=scrubber.labels,
-        work=tmp_path / "work",
+        limits={"shadow_models": 8}, shadows=tmp_path / "shadows", work=tmp_path / "work",
     )  # fmt: skip
 
 
@@ -314,7 +315,33 @@ def test_membership_inference_fails_for_a_model_that_knows_its_rows_by_heart(con
     noise.to_parquet(context.snapshots[SNAPSHOT][0] / "visits-0.parquet")
     by_heart = with_model(context, trained(noise, DecisionTreeClassifier(random_state=0)))
     result = CHECKS["membership-inference"](by_heart)
-    assert result.outcome == "failed" and result.evidence["auc"] > 0.7
+    assert result.outcome == "failed" and result.evidence["loss"]["auc"] > 0.7 and result.evidence["attacks"] == ["loss"]
+
+
+def test_membership_inference_by_shadow_models_finds_what_a_threshold_of_loss_does_not(context):
+    frame = visits(1)
+    forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=0)
+    result = CHECKS["membership-inference"](replace(with_model(context, trained(frame, forest)), limits=LENIENT))
+    assert result.evidence["attacks"] == ["loss", "lira"] and result.evidence["model"]["kind"] == "forest", result
+    assert result.evidence["lira"]["auc"] > result.evidence["loss"]["auc"] + 0.05
+    strict = CHECKS["membership-inference"](with_model(context, trained(frame, forest)))
+    assert strict.outcome == "failed" and "The lira attack" in strict.summary
+    kept = sorted(context.shadows.iterdir())
+    assert strict.evidence["lira"] == result.evidence["lira"] and len(kept) == 1  # the same shadow models
+    other = with_contract(with_model(context, trained(frame, forest)), inputs=context.contract.inputs[::-1])
+    CHECKS["membership-inference"](replace(other, limits=LENIENT))
+    assert len(list(context.shadows.iterdir())) == 2  # of another question, others
+
+
+def test_membership_inference_fails_where_too_few_shadow_models_can_be_trained_in_the_time(context):
+    result = CHECKS["membership-inference"](replace(context, limits={"seconds": 0}))
+    assert result.outcome == "failed" and "shadow models" in result.summary
+
+
+def test_a_model_of_more_leaves_than_rows_is_noted(context):
+    few = with_rows(context, lambda frame: frame.head(100), "snapshot")
+    result = CHECKS["membership-inference"](with_model(few, trained(visits(1), GradientBoostingClassifier(n_estimators=40))))
+    assert [finding.id for finding in result.findings if finding.severity == "medium"] == ["membership-inference-size"]
 
 
 def test_explanation_finds_the_label_in_disguise_and_writes_the_card(context):
