@@ -10,7 +10,7 @@ WEIGHTS = ("coefficients", "intercepts")
 
 
 def kind_of(folder: Path) -> dict[str, Any]:
-    """`kind` (linear, forest, boosted, other), `parameters` (weights, or leaves of all trees), `trees`, `leaves` of the largest."""
+    """`kind` (linear, forest, boosted, other), `parameters` (weights or leaves), `trees`, and `leaves` of the largest."""
     import onnx
 
     files = sorted(folder.rglob("*.onnx"))

@@ -23,7 +23,8 @@ def shadows_for(context: CheckContext, snapshot: str, kind: Mapping[str, Any], *
     contract = context.contract
     asked = {
         "version": VERSION, "snapshot": snapshot, "features": contract.features, "positive": str(contract.positive),
-        "kind": dict(kind), "inputs": [one.model_dump(mode="json") for one in contract.inputs], "models": models, "seconds": seconds,
+        "kind": dict(kind), "inputs": [one.model_dump(mode="json") for one in contract.inputs], "models": models,
+        "seconds": seconds,
     }  # fmt: skip
     kept = context.shadows / digest(canonical_json(asked)).removeprefix("sha256:")
     if not (kept / "shadows.npz").is_file():
