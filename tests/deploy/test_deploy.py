@@ -13,32 +13,10 @@ import pytest
 import yaml
 
 from gateway.settings import OTHERS, Settings
+from tests.deploy.conftest import CHART, KUBERNETES, SET
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-CHART = DEPLOY / "helm" / "sallyport"
-CACHED = Path.home() / ".cache" / "sallyport" / "bin"
-SET = (
-    "postgres.host=db.example.org", "vault.address=https://vault.example.org:8200", "oidc.issuer=https://login.example.org",
-    "oidc.jwksUrl=https://login.example.org/keys", "oidc.cidr=192.0.2.0/24",
-)  # fmt: skip
 KNOWN = {f"SALLYPORT_{name.upper()}" for name in Settings.model_fields} | {f"SALLYPORT_{name}" for name in OTHERS}
-
-
-@pytest.fixture(scope="module")
-def helm() -> str:
-    found = shutil.which("helm", path=f"{CACHED}:{__import__('os').environ['PATH']}")
-    if found is None:
-        pytest.skip("NOT CHECKED: helm is not installed, so the chart was not rendered")
-    return found
-
-
-@pytest.fixture(scope="module")
-def rendered(helm: str) -> list[dict[str, Any]]:
-    """The chart's objects, with every value set that must be."""
-    options = [word for setting in SET for word in ("--set", setting)]
-    done = subprocess.run([helm, "template", "r", str(CHART), *options], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
 
 
 def of_kind(rendered: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
@@ -54,7 +32,7 @@ def pods(rendered: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def test_helm_finds_nothing_to_complain_about(helm: str) -> None:
     options = [word for setting in SET for word in ("--set", setting)]
     done = subprocess.run(
-        [helm, "lint", "--strict", str(CHART), *options], capture_output=True, text=True, timeout=120, check=False
+        [helm, "lint", "--strict", str(CHART), *KUBERNETES, *options], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -63,7 +41,7 @@ def test_a_chart_without_a_database_vault_or_issuer_is_refused(helm: str) -> Non
     for left_out in SET[:4]:
         options = [word for setting in SET if setting != left_out for word in ("--set", setting)]
         done = subprocess.run(
-            [helm, "template", "r", str(CHART), *options], capture_output=True, text=True, timeout=120, check=False
+            [helm, "template", "r", str(CHART), *KUBERNETES, *options], capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode != 0 and f"{left_out.partition('=')[0]} must be set" in done.stderr
 

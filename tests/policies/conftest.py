@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -13,12 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock, Timeout
 
-VERSION = "1.22.2"
-MODULE = f"github.com/open-policy-agent/opa@v{VERSION}"
-# Below the time a test may take: a build that hangs without a network must end in a skip.
-SECONDS_TO_BUILD, SECONDS_TO_START = 240, 15
+from tests.go_programs import find_or_build
+
+SECONDS_TO_START = 15
 NO_OPA = "NO OPA: it is not on PATH and could not be built with Go; agreement with a real OPA server is NOT tested"
 missing: list[str] = []
 
@@ -32,33 +27,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def opa() -> Path:
     """The `opa` program."""
-    found = shutil.which("opa") or _built()
+    found = find_or_build("opa", "github.com/open-policy-agent/opa", "1.22.2")
     if found is None:
         missing.append(NO_OPA)
         pytest.skip(NO_OPA)
-    return Path(found)
-
-
-def _built() -> str | None:
-    """OPA built from source by Go, whose module checksums are verified; other test runs wait for the one that builds."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sallyport" / f"opa-{VERSION}"
-    program = cache / "opa"
-    go = shutil.which("go")
-    if program.exists() or go is None:
-        return str(program) if program.exists() else None
-    cache.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(Timeout, subprocess.TimeoutExpired), FileLock(cache / "lock", timeout=SECONDS_TO_BUILD):
-        if not program.exists():
-            _build(go, cache, program)
-    return str(program) if program.exists() else None
-
-
-def _build(go: str, cache: Path, program: Path) -> None:
-    environment = os.environ | {"GOBIN": str(cache / "new"), "GOFLAGS": "-mod=mod -buildvcs=false", "CGO_ENABLED": "0"}
-    command = [go, "install", "-trimpath", MODULE]
-    done = subprocess.run(command, env=environment, cwd=cache, capture_output=True, timeout=SECONDS_TO_BUILD, check=False)
-    if done.returncode == 0:
-        (cache / "new" / "opa").rename(program)
+    return found
 
 
 class Server:
