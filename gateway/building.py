@@ -57,7 +57,8 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
     key = given.vault.unwrap_data_key(wrapped)
     memory = given.home.folder("remembered") / f"{dataset.id}.sealed"
     recipe = Recipe(
-        key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits), scrubber=Scrubber(),
+        key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits),
+        scrubber=Scrubber(engine=given.settings.text_engine),
         remembered=Remembered.opened(key, memory.read_bytes() if memory.is_file() else None),
     )  # fmt: skip
     work = given.home.folder("staging") / f"build-{wanted.id}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from gateway.embedded.home import Home
 from gateway.errors import SettingsInvalid, StackNotRunning
+from sandbox.text.engines import MODEL
 
 PREFIX = "SALLYPORT_"
 # Variables of commands and of code in the sandbox, which are not settings of a server.
@@ -39,6 +40,11 @@ class Settings(BaseModel):
     mlflow_url: str | None = Field(default=None, description="The tracking server's address; unset: its Unix socket is used.")
     mlflow_socket: Path = Field(description="The tracking server's Unix socket.")
     gateway_socket: Path = Field(description="The gateway's Unix socket, the only way out of the sandbox.")
+    text_engine: str = Field(
+        default=MODEL,
+        min_length=1,
+        description="The language model that reads free text: a spaCy package or folder, or KIND:MODEL.",
+    )
     listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
 
     @field_validator("gateway_url", "model_server_url", "vault_addr", "oidc_issuer", "oidc_jwks_url", "opa_url", "mlflow_url")

@@ -69,3 +69,9 @@ class BubblewrapMissing(SandboxError):
     """The program that isolates processes is missing or does not work here."""
 
     code: ClassVar[str] = "bubblewrap_missing"
+
+
+class EngineUnavailable(SandboxError):
+    """The language model for free text is not installed, or cannot be loaded."""
+
+    code: ClassVar[str] = "engine_unavailable"

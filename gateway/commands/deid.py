@@ -25,6 +25,7 @@ def command() -> None:
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--known", type=FILE, help="A CSV table whose rows say who the notes are of.")
 @click.option("--key", default="patient_id", show_default=True, help="The field that joins notes and the known table.")
+@click.option("--engine", help="The language model: a spaCy package or folder, or KIND:MODEL; left out, the small spaCy one.")
 @click.option("--processes", type=click.IntRange(0), default=0, help="How many processes; 0 is one for each core.")
 @click.option(
     "--style", type=click.Choice(["tags", "surrogate"]), default="tags", show_default=True, help="What stands in their place."
@@ -32,12 +33,14 @@ def command() -> None:
 @click.option("--key-file", type=FILE, help="A secret for surrogates, 32 bytes or more; left out, one is drawn for this run.")
 @click.option("--json", "as_json", is_flag=True, help="A summary as JSON on standard output.")
 def notes(
-    input: Path, output: Path, known: Path | None, key: str, processes: int, style: str, key_file: Path | None, as_json: bool
-) -> None:
+    input: Path, output: Path, known: Path | None, key: str, engine: str | None, processes: int, style: str,
+    key_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Scrub the texts of INPUT (JSON Lines of note_id, text, ...) into OUTPUT; other fields stay as they are."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from sandbox.text import Scrubber
+    from sandbox.text.engines import MODEL
     from sandbox.text.notes import scrub_file
 
     secret = _secret(key_file) if style == "surrogate" else None
@@ -46,16 +49,17 @@ def notes(
     try:
         with Progress(*columns, console=people, transient=True) as bar:
             task = bar.add_task("scrubbing", total=None)
+            scrubber = Scrubber(engine=engine or MODEL, processes=processes)
             summary = scrub_file(
-                input, output, Scrubber(processes=processes), known=known, key=key,
+                input, output, scrubber, known=known, key=key,
                 progress=lambda done, total: bar.update(task, completed=done, total=total), surrogate_key=secret,
             )  # fmt: skip
     except SandboxError as error:
-        fail(error.code, str(error), "mend the input and run the command again; nothing was written")
+        fail(error.code, str(error), "mend that and run the command again; nothing was written")
     seconds = round(time.monotonic() - started, 2)
     say(f"{summary.notes:,} notes scrubbed into {output} in {seconds} s; {sum(summary.removed.values()):,} identifiers removed")
     if as_json:
-        emit_json(summary.as_json() | {"seconds": seconds})
+        emit_json(summary.as_json() | {"scrubber": dict(scrubber.recipe), "seconds": seconds})
 
 
 def _secret(path: Path | None) -> bytes:

@@ -40,11 +40,11 @@ class Piece:
     cased: str
 
 
-def find_all(batch: Sequence[tuple[str, Mapping[str, str]]], name: str) -> list[list[Found]]:
-    """For each text with its record the identifiers in it, in order, not overlapping; `name` is the language model's."""
+def find_all(batch: Sequence[tuple[str, Mapping[str, str]]], engine: str) -> list[list[Found]]:
+    """For each text with its record the identifiers in it, in order, not overlapping; `engine` names the language model."""
     visible = [_visible(text) for text, _ in batch]
     pieces = [list(_pieces(text)) for text, _ in visible]
-    read = iter(model.entities(name, [piece.cased for text in pieces for piece in text if piece.offset < READ_BY_MODEL]))
+    read = iter(model.entities(engine, [piece.cased for text in pieces for piece in text if piece.offset < READ_BY_MODEL]))
     every = []
     for (text, where), parts, (_, record) in zip(visible, pieces, batch, strict=True):
         found = []

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.text.detect import Found, find_all
-from sandbox.text.model import MODEL
+from sandbox.text.engines import MODEL, Engine
 from sandbox.text.surrogates import Surrogates
 
-VERSION = 2
+VERSION = 3
 BATCH = 64
 ENOUGH_FOR_PROCESSES = 400_000  # characters; below, starting processes costs more than it saves
 
@@ -31,23 +31,24 @@ class Scrubbed:
 
 
 class Scrubber:
-    """Finds identifiers and puts tags in their place. `processes` 0 means one for each core."""
+    """Finds identifiers and puts tags in their place.
 
-    def __init__(self, *, model: str = MODEL, processes: int = 0) -> None:
-        self._model = model
+    `processes` 0 means one for each core; `engine` is named as `engines` says. Raises EngineUnavailable.
+    """
+
+    def __init__(self, *, engine: str = MODEL, processes: int = 0) -> None:
+        Engine.parse(engine)
+        self._engine = engine
         self._processes = processes or len(os.sched_getaffinity(0))
 
     @property
     def recipe(self) -> Mapping[str, Any]:
         """What decides the outcome beside text and record."""
-        from importlib.metadata import version
-
-        parts = {name: version(name) for name in ("presidio-analyzer", "spacy")}
-        return {"version": VERSION, "model": self._model, **parts}
+        return {"version": VERSION, "engine": dict(Engine.parse(self._engine).recipe)}
 
     def find(self, text: str, known: Mapping[str, str] | None = None) -> list[Found]:
         """The identifiers in `text`, in order, not overlapping."""
-        return find_all([(text, known or {})], self._model)[0]
+        return find_all([(text, known or {})], self._engine)[0]
 
     def labels(self, text: str) -> set[str]:
         """The kinds of identifiers in `text`."""
@@ -84,17 +85,17 @@ class Scrubber:
 
     def _run(self, batches: list[Work], characters: int) -> Iterable[list[Scrubbed]]:
         if self._processes == 1 or len(batches) < 3 or characters < ENOUGH_FOR_PROCESSES:
-            yield from (_scrub(batch, self._model) for batch in batches)
+            yield from (_scrub(batch, self._engine) for batch in batches)
             return
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
         with ProcessPoolExecutor(self._processes, get_context("spawn")) as pool:
-            yield from pool.map(_scrub, batches, [self._model] * len(batches))
+            yield from pool.map(_scrub, batches, [self._engine] * len(batches))
 
 
-def _scrub(batch: Work, model: str) -> list[Scrubbed]:
-    every = find_all([(text, record) for text, record, _ in batch], model)
+def _scrub(batch: Work, engine: str) -> list[Scrubbed]:
+    every = find_all([(text, record) for text, record, _ in batch], engine)
     return [_replaced(text, found, other) for (text, _, other), found in zip(batch, every, strict=True)]
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from sandbox.text import lexicon
-from sandbox.text.patterns import PATTERNS, PLAIN_STREET, ROADS_BEFORE
+from sandbox.text.patterns import PATTERNS, PLAIN_STREET, ROAD_ENDINGS, ROADS_BEFORE, STREET
 from sandbox.text.tokens import TOKEN
 
 Span = tuple[int, int, str]
 
 COMPILED = [(name, kind, re.compile(expression)) for name, (kind, expression) in PATTERNS.items()]
+# Name -> the groups that can be the identifier: those without a name of their own.
+GROUPS_OF = {
+    name: tuple(i for i in range(1, expression.groups + 1) if i not in expression.groupindex.values())
+    for name, _, expression in COMPILED
+}
 # Groups of digits with separators between: a telephone number if there are enough.
 GROUPS = re.compile(
     r"(?<![\w/-])(?<!\w\.)(?:\+|00)?\(?\d{1,6}\)?(?:(?: ?[-·/] ?|[. ]{1})\(?\d{2,8}\)?){1,6}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
@@ -37,6 +43,13 @@ def _any_word(words: str) -> Gate:
     return lambda low, there: not wanted.isdisjoint(there)
 
 
+def _word_like(expression: str) -> Gate:
+    """Some word is, in small letters, what `expression` says; each word is tried once a process."""
+    compiled = re.compile(f"(?i:{expression})")
+    like = lru_cache(maxsize=50_000)(lambda word: compiled.fullmatch(word) is not None)
+    return lambda low, there: any(map(like, there))
+
+
 def _month(low: str, there: frozenset[str]) -> bool:
     return any(word[:3] in MONTHS for word in there)
 
@@ -58,6 +71,16 @@ GATES: dict[str, Gate] = {
     "ipv6": lambda low, there: low.count(":") > 1,
     "age over 89": _high_age, "aged over 89": _high_age, "age of a person": _high_age,
     "spelled age": _any_word("ninety hundred"),
+    "labelled phone": _any_word(
+        "phone tel telephone mobile cell fax pager call callback contact whatsapp ph office home work dial"
+    ),
+    "ending": _any_word("ending ends ended last"),
+    "plate": _any_word("plate plates registration reg tag vehicle car"),
+    "plain street": _word_like(f"{PLAIN_STREET}|{STREET}"), "street": _word_like(STREET),
+    "named street": _any_word("street avenue road lane drive boulevard blvd court terrace parkway highway crescent"),
+    "road ending": _word_like(".*(?:" + "|".join(re.escape(ending.rstrip(".")) for ending in ROAD_ENDINGS) + ")"),
+    "unit": _any_word("apt apartment suite ste unit flat"),
+    "box": _any_word("box fpo apo dpo"), "military box": _any_word("psc fpo apo dpo"),
     "labelled ssn": _any_word("ssn social"),
     "road before": _any_word(" ".join(ROADS_BEFORE) + " c"),
     "road word": _any_word("utca u út útja tér rkp ulica köz tanya sokak sok cad caddesi sokağı mahallesi"),
@@ -74,10 +97,9 @@ def spans(text: str) -> Iterator[Span]:
     for name, kind, expression in COMPILED:
         if name in GATES and not GATES[name](low, words):
             continue
+        groups = GROUPS_OF[name]
         for match in expression.finditer(text):
-            group = next(
-                (i for i in range(1, (match.re.groups or 0) + 1) if match[i] and i not in match.re.groupindex.values()), 0
-            )
+            group = next((i for i in groups if match[i]), 0)
             start, end = match.span(group)
             if _is_measure(name, text, start, end):
                 continue
