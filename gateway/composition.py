@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from psycopg_pool import ConnectionPool
 
 from gateway.access.service import AccessService
 from gateway.catalog import datasets
+from gateway.claims import ClaimsMapping
 from gateway.embedded.home import Home
 from gateway.enforcement import Enforcer
 from gateway.errors import SettingsInvalid, StackNotRunning
 from gateway.identity import Subject, TokenVerifier, subject_from_claims
 from gateway.jobs import Jobs
+from gateway.oidc import Provider, login_provider, signing_keys
 from gateway.settings import Settings
 from gateway.vault import TransitSigner, Vault
 from policies.bundle import Bundle
@@ -51,8 +53,9 @@ class Services:
     store: ModelStore
     jobs: Jobs
     verifier: TokenVerifier
+    provider: Provider | None  # where people log in, unless it is by a password of the embedded stack
     tracking_http: httpx.AsyncClient
-    passwords: Mapping[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
     clock: Callable[[], datetime]
 
     @property
@@ -142,7 +145,7 @@ def compose(settings: Settings) -> Services:
             directory=_directory(settings, vault),
         ),
         store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
-        verifier=verifier(settings),
+        verifier=verifier(settings), provider=login_provider(settings),
         tracking_http=httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=uds), base_url=tracking_address, timeout=300, trust_env=False
         ),
@@ -151,12 +154,13 @@ def compose(settings: Settings) -> Services:
 
 
 def verifier(settings: Settings) -> TokenVerifier:
-    """Checks tokens of the configured issuer."""
-
-    def keys() -> Any:
-        return httpx.get(settings.oidc_jwks_url, timeout=CONNECT_SECONDS, trust_env=False).raise_for_status().json()
-
-    return TokenVerifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, fetch_keys=keys)
+    """Checks tokens of the configured issuer, which says who somebody is in the words of the configured mapping."""
+    mapping = ClaimsMapping.load(settings.oidc_claims_file) if settings.oidc_claims_file else None
+    clients = (settings.oidc_client_id, settings.oidc_cli_client_id)
+    return TokenVerifier(
+        issuer=settings.oidc_issuer, audience=settings.oidc_audience, fetch_keys=signing_keys(settings),
+        clients=tuple(client for client in clients if client), describe=mapping.subject if mapping else None,
+    )  # fmt: skip
 
 
 def jobs_url(conninfo: str) -> str:
@@ -226,7 +230,7 @@ def _directory(settings: Settings, vault: Vault) -> Callable[[Subject], Subject 
     """Asks who somebody is now: the embedded issuer, which is Vault itself; another issuer's word stands until its token ends."""
 
     def current(subject: Subject) -> Subject | None:
-        if not settings.oidc_issuer.startswith(settings.vault_addr):
+        if settings.oidc_issuer != f"{settings.vault_addr}/v1/identity/oidc":
             return subject
         facts = vault.entity(subject.id)
         return None if facts is None else subject_from_claims(facts | {"username": subject.id})

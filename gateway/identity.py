@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from compliance.entries import Actor
@@ -15,14 +15,28 @@ from gateway.errors import GatewayError
 
 CLOCK_SKEW_SECONDS = 30
 KEYS_LIVE_SECONDS = 600
+KEYS_AGAIN_SECONDS = 2  # tokens with made-up key names do not make the gateway ask its issuer without end
 # RFC 8725 3.1: the verifier fixes the algorithms; "none" and shared-secret ones are never among them.
-ALGORITHMS = ["RS256", "ES256", "EdDSA"]
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
+KEY_TYPES = ("RSA", "EC", "OKP")
+# OpenID Connect Back-Channel Logout 2.4: such a token ends sessions and is no proof of anybody.
+LOGOUT_TYPES = ("logout+jwt",)
 
 
 class NotAuthenticated(GatewayError):
     """The request carries no token that this gateway can trust."""
 
     code: ClassVar[str] = "not_authenticated"
+
+
+class LoginTooOld(GatewayError):
+    """Approving needs a login that was made a short while ago."""
+
+    code: ClassVar[str] = "login_too_old"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Approving needs a login of the last {seconds} seconds; log in again, then approve.")
+        self.max_age = seconds
 
 
 class IssuerUnavailable(GatewayError):
@@ -41,6 +55,8 @@ class Subject:
     projects: tuple[str, ...] = ()
     training_until: int | None = None
     mfa: bool = False
+    issued_at: int | None = field(default=None, compare=False)  # when the token was, and when its holder last logged in
+    authenticated_at: int | None = field(default=None, compare=False)
 
     def policy_input(self) -> dict[str, Any]:
         """The `subject` of a policy question (POLICY.md, Input)."""
@@ -59,7 +75,10 @@ class Subject:
 
 
 class TokenVerifier:
-    """Turns bearer tokens of one issuer and audience into subjects; doubt raises NotAuthenticated or IssuerUnavailable."""
+    """Turns tokens of one issuer into subjects; doubt raises NotAuthenticated or IssuerUnavailable.
+
+    A token must be for `audience`, or an ID token for one of `clients`, through which people log in here.
+    """
 
     def __init__(
         self,
@@ -68,41 +87,56 @@ class TokenVerifier:
         audience: str,
         fetch_keys: Callable[[], Mapping[str, Any]],
         clock: Callable[[], float] = time.time,
+        clients: tuple[str, ...] = (),
+        describe: Callable[[Mapping[str, Any]], Subject] | None = None,
     ) -> None:
-        self._issuer, self._audience = issuer, audience
+        self._issuer, self._audiences = issuer, (audience, *clients)
         self._fetch_keys, self._clock = fetch_keys, clock
+        self._describe = describe or subject_from_claims
         self._keys: Any = None
-        self._keys_until = 0.0
+        self._keys_until, self._asked_again = 0.0, float("-inf")
 
     def subject(self, token: str) -> Subject:
         """The subject of `token`, after its signature, issuer, audience and times were checked."""
+        return self._describe(self.claims(token))
+
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """What `token` says, after its signature, issuer, audience and times were checked."""
         from joserfc.errors import JoseError
 
         try:
-            claims = self._claims(token)
+            return self._claims(token)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise NotAuthenticated("The token is not one this gateway can trust; log in again.") from error
-        return subject_from_claims(claims)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         from joserfc import jwt
 
         decoded = jwt.decode(token, self._key_set, algorithms=ALGORITHMS)
+        found = decoded.claims
         jwt.JWTClaimsRegistry(
             now=lambda: int(self._clock()),
             leeway=CLOCK_SKEW_SECONDS,
             iss={"essential": True, "value": self._issuer},
-            aud={"essential": True, "value": self._audience},
+            aud={"essential": True, "values": list(self._audiences)},
             exp={"essential": True},
             sub={"essential": True},
-        ).validate(decoded.claims)
-        return decoded.claims
+        ).validate(found)
+        audiences = found["aud"] if isinstance(found["aud"], list) else [found["aud"]]
+        if len(audiences) > 1 and found.get("azp") not in self._audiences:  # OpenID Connect Core 3.1.3.7
+            raise ValueError("the token is for several, and was not asked for by one of ours")
+        if str(decoded.header.get("typ", "")).lower() in LOGOUT_TYPES or "events" in found:
+            raise ValueError("a token that ends sessions is no proof of anybody")
+        return found
 
     def _key_set(self, header: Any) -> Any:
         """The signing key named by the token; keys are fetched again once when the name is new (rotation)."""
         kid = header.headers().get("kid")
-        if self._keys is None or self._clock() > self._keys_until or kid not in self._kids():
+        if self._keys is None or self._clock() > self._keys_until:
             self._refresh()
+        elif kid not in self._kids() and time.monotonic() >= self._asked_again + KEYS_AGAIN_SECONDS:
+            self._refresh()
+            self._asked_again = time.monotonic()
         return self._keys.get_by_kid(kid)
 
     def _kids(self) -> set[str | None]:
@@ -112,11 +146,12 @@ class TokenVerifier:
         from joserfc.jwk import KeySet
 
         try:
-            found = self._fetch_keys()
+            found = self._fetch_keys()["keys"]
+            usable = [key for key in found if key.get("kty") in KEY_TYPES and key.get("use", "sig") == "sig"]
+            self._keys = KeySet.import_key_set({"keys": usable})
         except Exception as error:
             # Whatever keeps the keys away, nobody can be known by them.
             raise IssuerUnavailable("The issuer of tokens does not answer, so nobody is let in.") from error
-        self._keys = KeySet.import_key_set(found)  # type: ignore[arg-type]
         self._keys_until = self._clock() + KEYS_LIVE_SECONDS
 
 
@@ -128,14 +163,16 @@ def subject_from_claims(claims: Mapping[str, Any]) -> Subject:
     return Subject(
         id=name,
         kind=kind,
-        roles=_words(claims.get("roles")),
-        projects=_words(claims.get("projects")),
-        training_until=_whole(claims.get("training_until")),
+        roles=words(claims.get("roles")),
+        projects=words(claims.get("projects")),
+        training_until=whole(claims.get("training_until")),
         mfa=claims.get("mfa") is True or claims.get("mfa") == "true",
+        issued_at=whole(claims.get("iat")),
+        authenticated_at=whole(claims.get("auth_time")),
     )
 
 
-def _words(value: Any) -> tuple[str, ...]:
+def words(value: Any) -> tuple[str, ...]:
     """A claim holding names, given as a list or (OpenBao metadata) as one comma-separated string."""
     if isinstance(value, str):
         value = value.split(",")
@@ -144,7 +181,8 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(sorted({word.strip() for word in value if isinstance(word, str) and word.strip()}))
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """A claim holding a whole number, given as one or (OpenBao metadata) in digits."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -23,6 +23,7 @@ log = logging.getLogger("sallyport.http")
 # The status of an error by its code; any other error of ours is a 409 (the request conflicts with what is so).
 STATUS: dict[str, int] = {
     "not_authenticated": 401,
+    "login_too_old": 401,
     "login_failed": 403,
     "form_refused": 403,
     "too_many_attempts": 429,
@@ -110,10 +111,16 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     if members.get("reasons"):
         status = 403
         members["detail"] = " ".join(sentence(reason) for reason in members["reasons"])
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     response = problem(status, code, type(error).__doc__ or code, **members)
-    response.headers.update(headers or {})
+    if status == 401:
+        response.headers["WWW-Authenticate"] = _challenge(error)
     return response
+
+
+def _challenge(error: Exception) -> str:
+    """What to bring (RFC 6750 3); where a login is too old, how old it may be (RFC 9470 3)."""
+    most = getattr(error, "max_age", None)
+    return "Bearer" if most is None else f'Bearer error="insufficient_user_authentication", max_age="{most}"'
 
 
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

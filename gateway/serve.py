@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from compliance.entries import Actor
 from gateway.composition import Services, now
 from gateway.starting import address, begin, said
+from gateway.web.endings import Endings
 from promotion import deployments
 from promotion.loading import Models
 from promotion.monitoring import keep
@@ -23,8 +24,12 @@ def application(given: Services) -> FastAPI:
             if given.store.statement(project, name) != envelope:  # its volume may be one that only the gateway writes to
                 given.store.deploy(project, name, envelope)
 
+    endings = Endings(given.pool)
+
     def authenticate(token: str) -> Actor:
-        return given.verifier.subject(token).actor()
+        subject = given.verifier.subject(token)
+        endings.require_not_ended(subject)
+        return subject.actor()
 
     def log(predictions: list[Prediction]) -> None:
         with given.pool.connection() as connection:

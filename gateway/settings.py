@@ -20,7 +20,7 @@ PREFIX = "SALLYPORT_"
 OTHERS = frozenset(
     ("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE_DIGEST", "CODE_REVISION")
 )
-NEEDED = ("GATEWAY_URL", "MODEL_SERVER_URL", "VAULT_ADDR", "OIDC_ISSUER", "OIDC_JWKS_URL", "POSTGRES_HOST")
+NEEDED = ("GATEWAY_URL", "MODEL_SERVER_URL", "VAULT_ADDR", "OIDC_ISSUER", "POSTGRES_HOST")
 
 
 class Settings(BaseModel):
@@ -32,8 +32,22 @@ class Settings(BaseModel):
     vault_addr: str = Field(description="Vault or OpenBao.")
     approle_file: Path = Field(description="The file with the gateway's Vault login: JSON with `role_id` and `secret_id`.")
     oidc_issuer: str = Field(description="The issuer of ID tokens, as their `iss` says it.")
-    oidc_jwks_url: str = Field(description="The issuer's keys.")
+    oidc_jwks_url: str | None = Field(default=None, description="The issuer's keys; unset: its discovery document says where.")
     oidc_audience: str = Field(default="sallyport", description="The audience tokens are issued for.")
+    oidc_client_id: str | None = Field(
+        default=None, description="The client through which people log in to the pages, at the issuer; unset: by a password."
+    )
+    oidc_client_secret_file: Path | None = Field(default=None, description="The file with that client's secret, if it has one.")
+    oidc_cli_client_id: str | None = Field(
+        default=None, description="The public client of `sallyport login`'s device flow; unset: that of the pages."
+    )
+    oidc_scopes: str = Field(default="openid profile groups", description="The scopes a login asks for.")
+    oidc_claims_file: Path | None = Field(
+        default=None, description="The file that says which claims and groups of the issuer give which name, roles and projects."
+    )
+    approval_login_seconds: int | None = Field(
+        default=None, ge=1, description="How old a login may be by which somebody approves; unset: as old as the token."
+    )
     postgres_host: str = Field(min_length=1, description="Host name, or folder of the Unix socket.")
     postgres_port: int = Field(default=5432, ge=1, le=65535, description="Port of PostgreSQL.")
     opa_url: str | None = Field(default=None, description="An OPA server; unset: policies are decided in-process.")
@@ -68,6 +82,8 @@ class Settings(BaseModel):
             start = {"home": home.root}
             if missing := [PREFIX + name for name in NEEDED if name.lower() not in given]:
                 raise SettingsInvalid(f"Without an embedded stack these must be set too: {', '.join(missing)}.") from None
+        if "oidc_issuer" in given:
+            start.pop("oidc_jwks_url", None)  # another issuer has other keys
         start |= {
             "approle_file": home.secret("approle-sallyport-gateway"), "mlflow_socket": home.sockets / "mlflow.sock",
             "gateway_socket": home.sockets / "gateway.sock",

@@ -1,6 +1,6 @@
 """Vault (or OpenBao) as the gateway uses it: signatures, project keys, short-lived database identities, secrets.
 
-The one module that imports hvac; its errors become ours, and every call has a time limit.
+The one module that imports hvac; its errors become ours, and every call has a time limit for all of it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import hvac
 import requests
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown
 
+from gateway.deadlines import TimedSession
 from gateway.errors import VaultError, VaultUnavailable
 
 SECONDS_TO_ANSWER = 10
+DRIPPING = 2  # times as long for a whole answer
 SIGNING_KEY = "sallyport-evidence"
 PROJECTS_KEY = "sallyport-projects"
 RENEW_BEFORE_SECONDS = 60
@@ -205,10 +207,10 @@ def unwrap(address: str, token: str) -> Credential:
     return credential_of(_body(translated(client.sys.unwrap)))
 
 
-def new_client(address: str, token: str | None = None) -> Any:
-    """An hvac client with time limits that trusts no environment variable."""
-    session = requests.Session()
-    session.trust_env = False
+def new_client(address: str, token: str | None = None, *, seconds_in_all: float | None = None) -> Any:
+    """An hvac client that trusts no environment variable; no call lasts longer, however slowly its answer drips."""
+    session = TimedSession()
+    session.seconds_in_all = seconds_in_all or SECONDS_TO_ANSWER * DRIPPING
     client = hvac.Client(url=address, token=token, timeout=SECONDS_TO_ANSWER, session=session)
     if token is None:
         client.token = None

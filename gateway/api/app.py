@@ -11,7 +11,19 @@ from fastapi.responses import RedirectResponse
 
 from compliance.errors import ComplianceError
 from gateway import metrics, problems
-from gateway.api import audit, datasets, decisions, egress, health, leases, mlflow_proxy, notebooks, promotions, snapshots
+from gateway.api import (
+    audit,
+    datasets,
+    decisions,
+    egress,
+    health,
+    leases,
+    mlflow_proxy,
+    notebooks,
+    promotions,
+    sessions,
+    snapshots,
+)
 from gateway.api.idempotency import Idempotency
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -20,7 +32,7 @@ from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
-ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions, egress, notebooks)
+ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions, egress, notebooks, sessions)
 OUR_ERRORS = (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError)
 
 

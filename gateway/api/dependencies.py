@@ -7,7 +7,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from gateway.composition import Services
-from gateway.identity import NotAuthenticated, Subject
+from gateway.identity import LoginTooOld, NotAuthenticated, Subject
+from gateway.web.sessions import ended
 
 
 def services(request: Request) -> Services:
@@ -23,9 +24,26 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
+def known(given: Services, token: str) -> Subject:
+    """Whom the token proves, unless all their logins of that time were ended. Raises NotAuthenticated."""
+    found = given.verifier.subject(token)
+    with given.pool.connection() as connection:
+        if ended(connection, found):
+            raise NotAuthenticated("Your logins were ended; log in again.")
+    return found
+
+
 def subject(request: Request) -> Subject:
     """Who asks. Raises NotAuthenticated."""
-    return services(request).verifier.subject(bearer_token(request))
+    return known(services(request), bearer_token(request))
+
+
+def require_fresh_login(given: Services, asking: Subject, most: int | None = None) -> None:
+    """Whoever approves logged in a short while ago, where the settings or `most` want that. Raises LoginTooOld."""
+    wanted, at = (given.settings.approval_login_seconds, most), asking.authenticated_at
+    most = min((seconds for seconds in wanted if seconds is not None), default=None)
+    if most is not None and (at is None or given.clock().timestamp() - at > most):
+        raise LoginTooOld(most)
 
 
 Given = Annotated[Services, Depends(services)]

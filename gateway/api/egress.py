@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from gateway.airlock import requests, service
 from gateway.airlock.errors import InvalidUpload
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, require_fresh_login
 
 router = APIRouter(tags=["egress"])
 
@@ -74,6 +74,7 @@ def change(name: str, path: str, file: UploadFile, given: Given, asking: Asking)
 @router.post("/egress-requests/{name}/votes")
 def vote(name: str, body: NewVote, given: Given, asking: Asking) -> dict[str, Any]:
     """The caller's vote on each file's bytes stands; two complete reviews decide."""
+    require_fresh_login(given, asking)
     service.vote(given, asking, name, role=body.role, paths=body.files, approve=body.approve, why=body.why, accepts=body.accept)
     return service.whole(given, asking, name)
 

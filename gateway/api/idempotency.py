@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.dependencies import known
 from gateway.composition import Services
 from gateway.identity import NotAuthenticated
 from gateway.problems import problem
@@ -88,7 +89,7 @@ class Idempotency:
         """The key is the caller's for this request, or was before; None for a caller who is nobody (who is refused later)."""
         try:
             _, _, token = request.headers.get("authorization", "").partition(" ")
-            subject = self._services.verifier.subject(token.strip()).id
+            subject = known(self._services, token.strip()).id
         except NotAuthenticated:
             return None
         key, digest, now = request.headers[HEADER], _digest(request, body), self._services.clock()

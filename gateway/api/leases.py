@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from gateway.access import break_glass, requests
 from gateway.access.service import Lease, LeaseNotFound
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, require_fresh_login
 from gateway.composition import Services
 
 router = APIRouter(tags=["live access"])
@@ -86,6 +86,7 @@ def every(given: Given, asking: Asking) -> dict[str, Any]:
 @router.post("/access-requests/{name}/approve")
 def approve(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """The caller's approval counts, or is denied with the reason."""
+    require_fresh_login(given, asking)
     return given.access.approve(asking, name).as_json()
 
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from gateway.api.dependencies import bearer_token, services
+from gateway.api.dependencies import bearer_token, known, services
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
@@ -66,7 +66,7 @@ allowed = Allowed()
 async def forward(project: str, path: str, request: Request) -> Response:
     """The tracking server's answer to this call, in the workspace of `project`."""
     given = services(request)
-    asking = await run_in_threadpool(given.verifier.subject, bearer_token(request))
+    asking = await run_in_threadpool(known, given, bearer_token(request))
     await run_in_threadpool(allowed.require, given, asking, project)
     if not _served(path):
         raise NotServed("This part of MLflow is not offered here.")

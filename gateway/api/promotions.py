@@ -13,7 +13,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from psycopg import Connection
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, require_fresh_login
 from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -112,6 +112,7 @@ def one(name: str, given: Given, asking: Asking) -> dict[str, Any]:
 def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str, Any]:
     """The approval is signed over exactly these bytes, or refused by policy; both are in the ledger."""
     _visible(given, asking, name)
+    require_fresh_login(given, asking)
     actor, now = asking.actor(), given.clock()
     try:
         with given.pool.connection() as connection:

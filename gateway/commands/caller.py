@@ -54,10 +54,15 @@ as_user = as_role(None)
 def connect(user: str | None, role: str | None = None) -> Gateway:
     """The gateway of this home, called as `user`. Raises GatewayError."""
     from gateway.embedded.users import login
+    from gateway.kept_login import AT_PROVIDER, token
+    from gateway.oidc import command_line_provider
     from gateway.settings import Settings
 
     settings = Settings.load()
     name = user or _somebody(settings.home, role)
+    if name == AT_PROVIDER:
+        provider = command_line_provider(settings)
+        return Gateway(settings.gateway_url, lambda: token(provider, settings.home), socket=settings.gateway_socket)
     return Gateway(settings.gateway_url, lambda: login(settings.home, name), socket=settings.gateway_socket)
 
 

@@ -63,22 +63,3 @@ def status(as_json: bool) -> None:
             say(f"  {name:<14} {state}")
         say("  users: " + ", ".join(f"{name} ({role})" for name, role in provision.PEOPLE.items()))
     sys.exit(0 if all(state == "running" for state in parts.values()) else 1)
-
-
-@click.command()
-@click.argument("user")
-@click.option("--show-password", is_flag=True, help="Print USER's password, for the pages' login form, and do nothing else.")
-def login(user: str, show_password: bool) -> None:
-    """Log in as USER of the embedded stack; commands without --as are USER's from now on."""
-    from gateway.embedded import users
-
-    home = Home.here()
-    try:
-        if show_password:
-            click.echo(users.password(home.root, user))
-            return
-        users.login(home.root, user)
-        users.remember(home.root, user)
-    except GatewayError as error:
-        fail(error.code, str(error), NEXT_STEPS.get(error.code))
-    say(f"logged in as {user}")

@@ -130,10 +130,9 @@ def write_private(path: Path, text: str) -> None:
 
 def write_private_bytes(path: Path, data: bytes) -> None:
     """`path` holds `data`, all of it or what it held before, and only this account may read it."""
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, partial = tempfile.mkstemp(prefix=path.name + ".", suffix=".partial", dir=path.parent)  # of this writer alone
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
+    Path(partial).replace(path)

@@ -16,6 +16,7 @@ from gateway.vault import new_client, translated
 UNSEAL_KEY, ROOT_TOKEN = "openbao-unseal", "openbao-root"
 OPERATOR = "sallyport-operator"
 SECONDS_TO_LEAD = 30
+SECONDS_TO_RESTORE = 600
 
 
 def program() -> Path:
@@ -85,7 +86,7 @@ def operator_client(home: Home) -> Any:
         known = json.loads(home.secret(f"approle-{OPERATOR}").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise VaultError(f"The home {home.root} has no operator's login: an earlier release made it.") from error
-    client = new_client(address(home))
+    client = new_client(address(home), seconds_in_all=SECONDS_TO_RESTORE)
     translated(lambda: client.auth.approle.login(known["role_id"], known["secret_id"]))
     return client
 
@@ -99,7 +100,7 @@ def snapshot(home: Home, target: Path) -> None:
 
 def restore_snapshot(home: Home, source: Path) -> None:
     """OpenBao, empty until now, holds the snapshot and is unsealed by the key of the home it was taken from."""
-    client = new_client(address(home))
+    client = new_client(address(home), seconds_in_all=SECONDS_TO_RESTORE)
     made = translated(lambda: client.sys.initialize(secret_shares=1, secret_threshold=1))  # both are gone in a moment
     translated(lambda: client.sys.submit_unseal_key(made["keys_base64"][0]))
     _await_leader(client)

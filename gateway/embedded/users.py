@@ -16,10 +16,13 @@ RENEW_BEFORE_SECONDS = 120
 CURRENT = "current-user"
 
 
-def login(home_folder: Path, name: str, password: str | None = None) -> str:
-    """An ID token for `name`. The embedded users' passwords stand in the home. Raises LoginFailed, VaultUnavailable."""
+def login(home_folder: Path, name: str, password: str | None = None, *, fresh: bool = False) -> str:
+    """An ID token for `name`, a new one if need be or if it is to be `fresh`. The embedded users' passwords stand in the home.
+
+    Raises LoginFailed, VaultUnavailable.
+    """
     home = Home(home_folder)
-    if (kept := _kept(home, name)) and password is None:
+    if (kept := _kept(home, name)) and password is None and not fresh:
         return kept
     known = _known(home, name) if password is None else {"kind": "person", "password": password}
     client = new_client(openbao.address(home))
@@ -31,7 +34,7 @@ def login(home_folder: Path, name: str, password: str | None = None) -> str:
         token = str(translated(lambda: client.read("identity/oidc/token/sallyport"))["data"]["token"])
     except VaultError as error:
         raise LoginFailed(f"The login of '{name}' was not accepted.") from error
-    write_private(_session(home, name), json.dumps({"token": token, "until": _expiry(token)}))
+    write_private(_session(home, name), json.dumps({"token": token, "until": expiry(token)}))
     return token
 
 
@@ -77,7 +80,7 @@ def _session(home: Home, name: str) -> Path:
     return home.secret(f"session-{name}")
 
 
-def _expiry(token: str) -> int:
+def expiry(token: str) -> int:
     """When the token ends, by its own word; the gateway checks the signature."""
     payload = token.split(".")[1]
     return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])

@@ -14,11 +14,12 @@ from starlette.exceptions import HTTPException
 
 from gateway import problems
 from gateway.composition import Services
-from gateway.web import access, audit, boundary, datasets, egress, home, leases, login, models, promotions
+from gateway.identity import LoginTooOld
+from gateway.web import access, audit, boundary, datasets, egress, home, leases, login, models, promotions, sso
 from gateway.web.rendering import page
 from gateway.web.visitors import LoginNeeded, Visitor, visitor
 
-ROUTERS = (login, home, datasets, access, leases, promotions, models, egress, audit, boundary)
+ROUTERS = (login, sso, home, datasets, access, leases, promotions, models, egress, audit, boundary)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -50,6 +51,7 @@ def create_web(given: Services, base_errors: tuple[type[Exception], ...]) -> Fas
     ):
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(LoginNeeded, _to_login)
+    app.add_exception_handler(LoginTooOld, _to_newer_login)
     app.add_api_route("/static/{name}", _static, methods=["GET"])
     for module in ROUTERS:
         app.include_router(module.router)
@@ -73,6 +75,14 @@ def _static(name: str) -> FileResponse:
 def _to_login(request: Request, error: Exception) -> Response:
     wanted = request.url.path if request.method == "GET" else "/web/"
     return RedirectResponse(f"/web/login?next={quote(wanted)}", 303)
+
+
+def _to_newer_login(request: Request, error: Exception) -> Response:
+    """Where the login was too old to approve: to a new one, and back to the page the form stood in."""
+    if not isinstance(error, LoginTooOld) or request.app.state.services.provider is None:
+        return _failed(request, error)
+    page_of_form = request.url.path.rpartition("/")[0]
+    return RedirectResponse(f"/web/login/start?max_age={error.max_age}&next={quote(page_of_form)}", 303)
 
 
 def _failed(request: Request, error: Exception) -> Response:

@@ -1,12 +1,14 @@
-"""Login and logout. The embedded stack's OpenBao says who somebody is; the password is used once and kept nowhere."""
+"""Login and logout. The embedded stack's OpenBao says who somebody is; the password is used once and kept nowhere.
+
+Where the settings name a client at an identity provider, people log in there (`sso.py`) and no password is taken here.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
 import time
-from typing import Annotated, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -15,14 +17,16 @@ from gateway.api.dependencies import Given, services
 from gateway.composition import Services
 from gateway.embedded.provision import PEOPLE
 from gateway.errors import LoginFailed
+from gateway.oidc import Tokens
+from gateway.web import sessions
 from gateway.web.attempts import Attempts
+from gateway.web.cookies import PATH, cookie_rules, inside
 from gateway.web.rendering import page
 from gateway.web.sessions import COOKIE, close_session, form_token, open_session, same
 from gateway.web.visitors import Acting, FormRefused
 
 router = APIRouter()
 
-PATH = "/web"
 FORM_COOKIE = "sallyport_form"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 WRONG = "The name or the password is wrong."
@@ -63,12 +67,14 @@ def log_in(
         refused.headers["Retry-After"] = str(error.seconds)
         return refused
     except LoginFailed as error:
+        _record_refusal(given, error)
         return _form(request, next, str(error), 403)
+    subject = given.verifier.subject(token)
     with given.pool.connection() as connection:
-        session = open_session(connection, token, given.clock())
-    answer = RedirectResponse(_inside(next), 303)
-    answer.set_cookie(COOKIE, session.cookie, **_cookie_rules(given))
-    answer.delete_cookie(FORM_COOKIE, **_cookie_rules(given))
+        session = open_session(connection, Tokens(token), given.clock(), subject=subject, how="password")
+    answer = RedirectResponse(inside(next), 303)
+    answer.set_cookie(COOKIE, session.cookie, **cookie_rules(given))
+    answer.delete_cookie(FORM_COOKIE, **cookie_rules(given))
     return answer
 
 
@@ -76,9 +82,9 @@ def log_in(
 def log_out(given: Given, who: Acting) -> Response:
     """The session has ended, here and on the server."""
     with given.pool.connection() as connection:
-        close_session(connection, who.session.cookie)
+        close_session(connection, who.session.cookie, given.clock(), "logout", who.asking.actor())
     answer = RedirectResponse(PATH + "/login", 303)
-    answer.delete_cookie(COOKIE, **_cookie_rules(given))
+    answer.delete_cookie(COOKIE, **cookie_rules(given))
     return answer
 
 
@@ -86,6 +92,8 @@ def prove(given: Services, name: str, password: str, *, address: str) -> str:
     """A new ID token of `name`, whose password this is. Raises LoginFailed, and TooManyLogins when it failed too often."""
     from gateway.embedded.users import login
 
+    if given.provider is not None:
+        raise LoginFailed("People log in at the organisation's identity provider; no password is taken here.")
     if wait := attempts.wait_seconds(name, address):
         raise TooManyLogins(wait)
     try:
@@ -104,28 +112,24 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "local"
 
 
+def _record_refusal(given: Services, error: LoginFailed) -> None:
+    """That a login failed is in the ledger; not as whom, as people type passwords into the wrong field."""
+    with given.pool.connection() as connection:
+        detail = {"how": "password", "code": error.code}
+        sessions.record(connection, "session:refused", sessions.NOBODY, "none", given.clock(), detail=detail, outcome="refused")
+
+
 def _form(request: Request, next: str, problem: str | None, status: int) -> Response:
-    cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(32)
+    given, cookie = services(request), request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(32)
     shown = page(
         request,
         "login.html",
         status=status,
         problem=problem,
-        next=_inside(next),
+        next=inside(next),
         form_csrf=form_token(cookie),
         people=sorted(PEOPLE),
+        provider=given.provider is not None,
     )
-    shown.set_cookie(FORM_COOKIE, cookie, **_cookie_rules(services(request)))
+    shown.set_cookie(FORM_COOKIE, cookie, **cookie_rules(given))
     return shown
-
-
-def _cookie_rules(given: Services) -> dict[str, Any]:
-    secure = given.settings.gateway_url.startswith("https:")
-    return {"path": PATH, "httponly": True, "samesite": "strict", "secure": secure}
-
-
-def _inside(wanted: str) -> str:
-    """Where to go after the login: a page of ours, whatever was asked for."""
-    parts = urlsplit(wanted)
-    ours = not parts.scheme and not parts.netloc and wanted.startswith(PATH + "/") and "\\" not in wanted
-    return wanted if ours and wanted.isprintable() else PATH + "/"

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from psycopg import Connection
 
 from gateway.api import promotions as api
-from gateway.api.dependencies import Given
+from gateway.api.dependencies import Given, require_fresh_login
 from gateway.catalog import datasets
 from gateway.composition import Services
 from gateway.errors import LoginFailed
@@ -28,6 +28,8 @@ from promotion.requests import Promotion
 from promotion.states import State
 
 router = APIRouter(prefix="/promotions")
+
+SIGNING_SECONDS = 300  # since a login at the identity provider by which somebody may sign
 
 DEPLOYABLE = (State.APPROVED, State.SUPERSEDED)
 MEANINGS = (
@@ -63,7 +65,7 @@ def one(request: Request, name: str, given: Given, who: Visiting) -> Response:
         request, "promotion.html", who, found=found, contract=load_model_contract(found.contract), said=said, tier=tier,
         roles=roles if found.state in approvals.TAKES_APPROVALS else (), meanings=MEANINGS,
         changes=differences(dossier["deployed"], found), deployable=found.state in DEPLOYABLE,
-        rejectable=State.REJECTED in approvals_end(found), **dossier,
+        rejectable=State.REJECTED in approvals_end(found), provider=given.provider is not None, **dossier,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def approve(
     request: Request, name: str, given: Given, who: Acting, role: Annotated[str, Form(max_length=60)] = "",
     meaning: Annotated[str, Form(max_length=1000)] = "", password: Annotated[str, Form(max_length=1024)] = "",
 ) -> Response:  # fmt: skip
-    """The signature is made, as in the API, by somebody who has just said their password again (21 CFR 11.200)."""
+    """The signature is made, as in the API, by somebody who has just proved again who they are (21 CFR 11.200)."""
     visible(given, who.asking, name)
     if not meaning.strip() or not role:
         raise FormInvalid("Say in which role you sign and what your signature means.")
@@ -141,7 +143,10 @@ def _lines(contract: ModelContract) -> list[str]:
 
 
 def _again(request: Request, given: Services, asking: Subject, password: str) -> Subject:
-    """The visitor as a login of this moment describes them. Raises LoginFailed."""
+    """The visitor as a login of this moment describes them. Raises LoginFailed, LoginTooOld."""
+    if given.provider is not None:
+        require_fresh_login(given, asking, SIGNING_SECONDS)
+        return asking
     try:
         return given.verifier.subject(prove(given, asking.id, password, address=address_of(request)))
     except TooManyLogins:

@@ -7,10 +7,12 @@ from typing import Annotated, ClassVar
 
 from fastapi import Depends, Form, Request
 
-from gateway.api.dependencies import services
-from gateway.errors import GatewayError
+from gateway.api.dependencies import known, services
+from gateway.composition import Services
+from gateway.errors import GatewayError, LoginFailed
 from gateway.identity import NotAuthenticated, Subject
-from gateway.web.sessions import COOKIE, Session, close_session, find_session, same
+from gateway.oidc import Provider, Tokens
+from gateway.web.sessions import COOKIE, Session, close_session, find_session, renew_session, same
 
 
 class LoginNeeded(GatewayError):
@@ -41,11 +43,38 @@ def visitor(request: Request) -> Visitor:
     if session is None:
         raise LoginNeeded("Log in to see this page.")
     try:
-        return Visitor(given.verifier.subject(session.token), session)
+        return _proven(given, session)
     except NotAuthenticated as error:
         with given.pool.connection() as connection:
-            close_session(connection, cookie)
+            close_session(connection, cookie, given.clock(), "token-ended")
         raise LoginNeeded("Your session has ended; log in again.") from error
+
+
+def _proven(given: Services, session: Session) -> Visitor:
+    """Who the session's token proves; one that is over is renewed where the provider still does. Raises NotAuthenticated."""
+    try:
+        return Visitor(known(given, session.token), session)
+    except NotAuthenticated:
+        if session.refresh is None or given.provider is None:
+            raise
+    with given.pool.connection() as connection:
+        held = find_session(connection, session.cookie, given.clock(), lock=True)  # two pages at once renew once
+        if held is None or held.refresh is None:
+            raise NotAuthenticated("The session has ended.")
+        if held.token == session.token:
+            held = renew_session(connection, held, _renewed(given, given.provider, held))
+    return Visitor(known(given, held.token), held)
+
+
+def _renewed(given: Services, provider: Provider, held: Session) -> Tokens:
+    """Newer tokens of the same person. Raises NotAuthenticated where the provider gives none."""
+    try:
+        tokens = provider.refresh(held.refresh or "")
+    except LoginFailed as error:
+        raise NotAuthenticated("The identity provider has ended the session.") from error
+    if known(given, tokens.token).id != held.subject:
+        raise NotAuthenticated("The identity provider gave another person's token.")
+    return tokens
 
 
 def actor(who: Annotated[Visitor, Depends(visitor)], csrf: Annotated[str, Form(max_length=200)] = "") -> Visitor:

@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.client import Gateway
+from gateway.client import Gateway, Refusal
 from gateway.embedded.home import Home, free_ports
 from gateway.errors import SettingsInvalid, StackNotRunning
 from gateway.settings import Settings
+from sandbox.domains import contract_path
 
 Environment = dict[str, str]
 
@@ -138,11 +139,12 @@ def test_two_gateways_share_one_ledger_without_a_gap(second: str, as_user: Calla
     assert there.get("/health/ready")["status"] == "ready"
     before = there.get("/v1/audit/entries", after=0, limit=1)["items"]
     assert before == here.get("/v1/audit/entries", after=0, limit=1)["items"]
-    body = {"project": "elsewhere", "contract": "id: x"}
+    body = {"project": "elsewhere", "contract": contract_path("clinic").read_text("utf-8")}
 
     def denied(gateway: Gateway) -> None:
-        with pytest.raises(Exception):  # noqa: B017 - a denial, which is recorded
+        with pytest.raises(Refusal) as refused:
             gateway.post("/v1/datasets", body)
+        assert refused.value.problem_code == "denied"
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(denied, [as_user("sam"), Gateway(second, token("sam"))] * 10))

@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/egress-requests/{name}/votes": {"json": {"approve": False, "why": "a test"}},
     "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
     "GET /v1/snapshots/{name}/difference": {"params": {"to": "0" * 32}},
+    "POST /v1/sessions/end-all": {"json": {"subject": "nobody-at-all"}},
     "GET /v1/audit/disclosures": {"params": {"dataset": "clinic"}},
     "POST /v1/notebook-cells": {
         "json": {"event": "started", "kernel": "k", "cell": "c", "code_hash": DIGEST, "project": "income"}

@@ -12,10 +12,13 @@ import pytest
 from browsing import Browser
 
 from gateway.composition import Services
+from gateway.identity import Subject
+from gateway.oidc import Tokens
 from gateway.web import sessions
 from gateway.web.attempts import MOST_OF_A_NAME, WINDOW_SECONDS, Attempts
-from gateway.web.login import _inside
+from gateway.web.cookies import inside
 
+SAM = Subject("sam", "person", ("data-steward",))
 PAGES = ("/web/", "/web/datasets", "/web/access", "/web/leases", "/web/promotions", "/web/models", "/web/boundary", "/web/audit")
 
 
@@ -122,7 +125,7 @@ def test_the_table_of_sessions_gives_neither_cookie_nor_token(browser: Callable[
 def test_a_session_is_over_after_its_longest_time_and_a_changed_cookie_finds_none(parts: Services) -> None:
     now = datetime.now(UTC)
     with parts.pool.connection() as connection:
-        made = sessions.open_session(connection, "a-token", now)
+        made = sessions.open_session(connection, Tokens("a-token", "more"), now, subject=SAM, how="password")
         assert sessions.find_session(connection, made.cookie, now) == made
         assert sessions.find_session(connection, made.cookie + "x", now) is None
         assert sessions.find_session(connection, made.cookie, now + sessions.MOST + timedelta(seconds=1)) is None
@@ -130,7 +133,7 @@ def test_a_session_is_over_after_its_longest_time_and_a_changed_cookie_finds_non
 
 def test_a_session_whose_token_counts_no_more_leads_to_the_login(parts: Services, url: str) -> None:
     with parts.pool.connection() as connection:
-        made = sessions.open_session(connection, "not.a.token", datetime.now(UTC))
+        made = sessions.open_session(connection, Tokens("not.a.token"), datetime.now(UTC), subject=SAM, how="password")
     answer = httpx.get(url + "/web/", cookies={sessions.COOKIE: made.cookie}, trust_env=False)
     assert answer.status_code == 303
     with parts.pool.connection() as connection:
@@ -145,7 +148,7 @@ def test_a_session_whose_token_counts_no_more_leads_to_the_login(parts: Services
     ],
 )  # fmt: skip
 def test_the_login_leads_nowhere_else(wanted: str, where: str) -> None:
-    assert _inside(wanted) == where
+    assert inside(wanted) == where
 
 
 def test_passwords_of_embedded_people_can_be_shown_to_whoever_may_read_the_home(
@@ -153,7 +156,7 @@ def test_passwords_of_embedded_people_can_be_shown_to_whoever_may_read_the_home(
 ) -> None:
     from click.testing import CliRunner
 
-    from gateway.commands.stack import login
+    from gateway.commands.login import login
 
     shown = CliRunner().invoke(login, ["--show-password", "carl"])
     assert shown.output.strip() == password("carl")
