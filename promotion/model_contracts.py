@@ -53,8 +53,25 @@ class Alert(Strict):
         return int(self.window[:-1]) * {"m": 60, "h": 3_600, "d": 86_400}[self.window[-1]]
 
 
+class FeatureDefinition(Strict):
+    """The published definition that `features` was compiled from, and its SQL for untreated tables and for live PostgreSQL.
+
+    `live_sql` gives no label; its `row_id` is what names a row.
+    """
+
+    name: str
+    version: str
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    untreated_sql: str
+    live_sql: str
+
+
 class ModelContract(Strict):
-    """A model contract. `features` is the query that makes `inputs`, `label` and `person` from a snapshot's tables."""
+    """A model contract. `features` is the query that makes `inputs`, `label` and `person` from a snapshot's tables.
+
+    Who submits a contract may name a published definition instead (`features: {definition, version}`): the gateway puts its SQL
+    there, so that what is reviewed and signed is what runs.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
     tier: Literal["low", "medium", "high"]
@@ -68,6 +85,7 @@ class ModelContract(Strict):
     metrics: tuple[Metric, ...] = Field(min_length=1)
     fairness: Fairness | None = None
     alerts: tuple[Alert, ...] = ()
+    feature_definition: FeatureDefinition | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -80,7 +98,8 @@ class ModelContract(Strict):
 
     @property
     def digest(self) -> str:
-        return digest(canonical_json(self.model_dump(mode="json")))
+        without = {"feature_definition"} if self.feature_definition is None else None
+        return digest(canonical_json(self.model_dump(mode="json", exclude=without)))
 
 
 def load_model_contract(text: str) -> ModelContract:

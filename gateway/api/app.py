@@ -16,6 +16,7 @@ from gateway.api import (
     datasets,
     decisions,
     egress,
+    features,
     health,
     leases,
     mlflow_proxy,
@@ -32,7 +33,7 @@ from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
-ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions, egress, notebooks, sessions)
+ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions, egress, notebooks, sessions, features)
 OUR_ERRORS = (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError)
 
 

@@ -14,6 +14,7 @@ from psycopg import Connection
 from pydantic import BaseModel, Field, model_validator
 
 from gateway.api.dependencies import Asking, Given, require_fresh_login
+from gateway.catalog import features
 from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -73,6 +74,8 @@ def submit(
     model: Annotated[str | None, Form()] = None, files: Annotated[list[UploadFile] | None, File()] = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The model's bytes are taken as they are, named by their digest, and queued for the checks."""
+    with given.pool.connection() as connection:
+        contract = features.resolved(connection, contract, asking.projects)
     parsed = load_model_contract(contract)
     if "data-scientist" not in asking.roles or project not in asking.projects:
         reason = "not_in_project" if project not in asking.projects else "role_not_permitted"

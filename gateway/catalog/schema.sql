@@ -36,6 +36,21 @@ CREATE TABLE IF NOT EXISTS catalog.snapshots (
     finished_at  timestamptz
 );
 
+-- Feature definitions as they were compiled; a version never changes.
+CREATE TABLE IF NOT EXISTS catalog.features (
+    name          text NOT NULL,
+    version       text NOT NULL,
+    project       text NOT NULL REFERENCES catalog.projects,
+    shared        boolean NOT NULL,
+    dataset       text NOT NULL REFERENCES catalog.datasets,
+    digest        text NOT NULL,
+    definition    jsonb NOT NULL,
+    source_digest text NOT NULL,
+    published_by  text NOT NULL,
+    published_at  timestamptz NOT NULL,
+    PRIMARY KEY (name, version)
+);
+
 -- Bundles of evidence: asked for, made by a worker.
 CREATE TABLE IF NOT EXISTS catalog.exports (
     id           text PRIMARY KEY,

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from gateway.client import Gateway
+from gateway.commands.caller import as_user
 from gateway.console import emit_json, fail, say
 
 CODE = click.Path(exists=True, path_type=Path)
@@ -77,3 +79,27 @@ def _result(one: Any, tables: Mapping[str, list[str]], reader: str) -> dict[str,
         on_postgres = running.on_postgres(one.live_sql, connection, one.columns)
     compared = parity.compare(on_files, on_postgres)
     return {"name": one.name, "version": one.version, "digest": one.digest, **compared.as_json()}
+
+
+@command.command()
+@click.argument("code", type=CODE)
+@click.option("--dataset", required=True, help="The dataset whose contract says what columns there are.")
+@click.option("--shared", is_flag=True, help="People of other projects may use them too.")
+@as_user
+def publish(gateway: Gateway, code: Path, dataset: str, shared: bool) -> None:
+    """Publish the definitions in CODE (a Python file, or the files of a package) by name and version."""
+    files = [code] if code.is_file() else sorted(code.glob("*.py"))
+    if not files:
+        fail("no_code", f"{code} holds no Python file.")
+    sent = [("files", (file.name, file.read_bytes())) for file in files]
+    made = gateway.post("/v1/features", data={"dataset": dataset, "shared": str(shared).lower()}, files=sent)
+    for one in made["items"]:
+        say(f"{one['name']} {one['version']}  {one['digest']}")
+    emit_json(made)
+
+
+@command.command("list")
+@as_user
+def list_(gateway: Gateway) -> None:
+    """The definitions of your projects, and those shared with all."""
+    emit_json(gateway.get("/v1/features"))

@@ -2,6 +2,7 @@
 
 sp.snapshots()                              what there is
 sp.load("clinic", table="encounters")       a table of the newest snapshot, as pandas, polars, arrow or duckdb
+sp.features("readmission")                  what a model learns from, by a published definition
 sp.track("my experiment", "clinic")         an MLflow run bound to the snapshot
 sp.promote("runs:/...", "model.yaml")       towards production
 sp.export({"table.csv": frame}, why="...")  out of the sandbox, after two reviews
@@ -13,9 +14,11 @@ from __future__ import annotations
 from sandbox.client.access import AccessRequest, live, request_access, requests
 from sandbox.client.data import Snapshot, load, snapshots, tables
 from sandbox.client.errors import ClientError, NotConnected, NotFound, NotHere, Refused
+from sandbox.client.features import feature_definitions, features, live_features
 from sandbox.client.work import Submitted, export, promote, safe_table, track
 
 __all__ = [
-    "AccessRequest", "ClientError", "NotConnected", "NotFound", "NotHere", "Refused", "Snapshot", "Submitted", "export", "live",
-    "load", "promote", "request_access", "requests", "safe_table", "snapshots", "tables", "track",
+    "AccessRequest", "ClientError", "NotConnected", "NotFound", "NotHere", "Refused", "Snapshot", "Submitted", "export",
+    "feature_definitions", "features", "live", "live_features", "load", "promote", "request_access", "requests", "safe_table",
+    "snapshots", "tables", "track",
 ]  # fmt: skip

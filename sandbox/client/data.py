@@ -68,6 +68,11 @@ def load(name: str, table: str | None = None, as_: As = "pandas", columns: Seque
     return _read(files, as_, list(columns) if columns is not None else None)
 
 
+def folder(name: str) -> Path:
+    """Where the files of the snapshot stand that `load(name)` reads."""
+    return _folder(name)[1]
+
+
 def snapshot_digest(name: str) -> str:
     """The digest of the snapshot that `load(name)` reads."""
     return _newest(name)["digest"] if not _given(name) else os.environ["SALLYPORT_SNAPSHOT_DIGEST"]

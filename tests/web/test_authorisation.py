@@ -24,6 +24,7 @@ from gateway import demo
 from gateway.client import Gateway
 from gateway.composition import Services
 from sandbox.domains import contract_path
+from sandbox.features import Compiled
 
 TABLE = Path(__file__).with_name("authorisation.csv")
 WHO = {
@@ -56,6 +57,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "GET /v1/snapshots/{name}/difference": {"params": {"to": "0" * 32}},
     "POST /v1/sessions/end-all": {"json": {"subject": "nobody-at-all"}},
     "GET /v1/audit/disclosures": {"params": {"dataset": "clinic"}},
+    "POST /v1/features": {"data": {"dataset": "clinic"}, "files": [("files", ("a.sh", b""))]},
     "POST /v1/notebook-cells": {
         "json": {"event": "started", "kernel": "k", "cell": "c", "code_hash": DIGEST, "project": "income"}
     },
@@ -73,7 +75,7 @@ class World:
         kind = path.removeprefix("/v1/").split("/")[0]
         names = {
             "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
-            "promotions": self.promotion, "egress-requests": self.egress,
+            "promotions": self.promotion, "egress-requests": self.egress, "features": self.features,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
         asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing"}
@@ -128,6 +130,14 @@ class World:
             project,
             DIGEST,
         )
+
+    def features(self, project: str) -> str:
+        sql = "SELECT 1 FROM a"
+        made = Compiled("a", "1", dataset_of(project), ("a.b",), {"c": "int64"}, sql, sql, sql)
+        return self.insert(
+            "INSERT INTO catalog.features VALUES (%s, '1', %s, false, %s, %s, %s, '', 'sam', now())",
+            project, dataset_of(project), DIGEST, Jsonb(made.as_json()),
+        )  # fmt: skip
 
     def promotion(self, project: str) -> str:
         return self.insert(
