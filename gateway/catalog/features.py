@@ -133,5 +133,5 @@ def _key(one: Compiled) -> str:
 
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Published]:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM catalog.features {tail}", values).fetchall()  # type: ignore[arg-type]  # noqa: S608 - constants of this module
+    rows = connection.execute(f"SELECT {COLUMNS} FROM catalog.features {tail}", values).fetchall()  # noqa: S608 - constants of this module
     return [Published(project, shared, Compiled.of(made), *rest) for project, shared, made, *rest in rows]

@@ -35,7 +35,9 @@ def features(name: str, version: str | None = None, *, snapshot: str | None = No
 
     found = _published(name, version)
     made = on_files(found["snapshot_sql"], table_files(data.folder(snapshot or found["dataset"])), Compiled.of(found).columns)
-    return {"polars": lambda: made, "arrow": made.to_arrow, "pandas": made.to_pandas}[as_]()
+    if as_ == "polars":
+        return made
+    return made.to_arrow() if as_ == "arrow" else made.to_pandas()
 
 
 def live_features(opened: Any, name: str, version: str | None = None, *, entities: Sequence[str] | None = None) -> Any:
