@@ -33,6 +33,8 @@ COLUMNS: dict[str, dict[str, float]] = {
     "exceptions": {"seq": 1, "recorded_at": 2.2, "actor": 1.6, "event": 2.6, "object_id": 2.4, "dataset": 1.5, "outcome": 1.2},
     "egress": {"seq": 1, "recorded_at": 2.2, "actor": 1.6, "event": 2.6, "object_id": 2.6, "project": 1.7, "outcome": 1.2},
     "snapshots": {"seq": 1, "recorded_at": 2.2, "actor": 2, "event": 2.4, "dataset": 1.5, "digest": 2.6, "outcome": 1.2},
+    "access-reviews": {"seq": 1, "recorded_at": 2.2, "actor": 1.5, "event": 2.6, "dataset": 1.5, "holder": 1.5, "detail": 3},
+    "holds-and-deletions": {"seq": 1, "recorded_at": 2.2, "actor": 1.6, "event": 2, "object_type": 1.5, "object_id": 3},
     "monitoring": {"seq": 1, "recorded_at": 2.2, "event": 2.4, "object_type": 1.5, "object_id": 2.4, "detail": 4},
 }  # fmt: skip
 KEY_FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (

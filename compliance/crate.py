@@ -20,7 +20,7 @@ MEDIA_TYPES = {
 # Safe projects, people, settings, data and outputs: the tables of the bundle that show each.
 SAFES = {
     "Safe projects": ("access-ledger", "live-grants"),
-    "Safe people": ("approvals", "people-and-objects"),
+    "Safe people": ("approvals", "people-and-objects", "access-reviews"),
     "Safe settings": ("denied", "policy-changes", "exceptions", "promotions"),
     "Safe data": ("snapshots", "live-grants-and-leases"),
     "Safe outputs": ("egress", "evidence"),

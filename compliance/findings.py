@@ -17,6 +17,7 @@ ENDS = {
     "break-glass:review-due": ("break-glass:reviewed",),
     "access-request:created": ("grant:created", "access-request:rejected", "access-request:withdrawn"),
     "alert:raised": ("alert:over",),
+    "access-review:asked": ("access-review:answered",),
 }
 
 OPENED = ("lease:opened", "lease:opened-in-emergency", "lease:opened-for-service")
@@ -89,6 +90,8 @@ def _overdue(event: str, thing: str, seq: int, now: datetime, since: datetime, d
             return Finding("request_ageing", "low", f"The request {thing} waits for an answer since {age.days} days.", seq)
         case "alert:raised" if age > ALERT_AGE:
             return Finding("alert_unread", "medium", f"The alert {thing} stands since {age.days} days.", seq)
+        case "access-review:asked" if now > _moment(str(detail.get("due"))):
+            return Finding("review_overdue", "high", f"The access review's question {thing} was not answered in time.", seq)
     return None
 
 

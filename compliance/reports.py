@@ -78,6 +78,14 @@ REPORTS = (
         (*WHO, "object_id", "project", "dataset", "purpose", "lease_id", "decision_id", "detail"),
     ),
     Report(
+        "access-reviews", "Access reviews: what was asked of whom, and the answers", ("access-review:",),
+        (*WHO, "object_id", "project", "dataset", "holder", "grant_id", "decision_id", "detail"),
+    ),
+    Report(
+        "holds-and-deletions", "Legal holds, and what was deleted when its time was over", ("hold:", "retention:"),
+        (*WHO, "object_type", "object_id", "project", "dataset", "decision_id", "detail"),
+    ),
+    Report(
         "monitoring", "Alerts, and doors that failed",
         ("alert:", "lease:failed", "lease:ending", "lease:orphan-removed", "snapshot:failed", "audit:export-failed"),
         (*WHO, "object_type", "object_id", "digest", "project", "detail"),
@@ -169,7 +177,7 @@ def flat(entry: Mapping[str, Any]) -> dict[str, Any]:
         "object_type": thing["type"], "object_id": thing["id"], "digest": thing.get("digest", ""),
         "project": entry["project"] or "", "detail": entry["detail"],
         "dataset": refs.get("dataset", thing["id"] if thing["type"] == "dataset" else ""),
-        **{name: refs.get(name, "") for name in ("purpose", "grant_id", "lease_id", "decision_id", "promotion")},
+        **{name: refs.get(name, "") for name in ("purpose", "grant_id", "lease_id", "decision_id", "promotion", "holder")},
     }  # fmt: skip
 
 

@@ -24,8 +24,12 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Egress log", "What left the sandbox, or asked to.", ("egress",)),
     ("Sandbox certificates", "De-identified snapshots with the risk measured on each.", ("snapshots",)),
     ("Monitoring and incidents", "Alerts on models in production, and doors that failed.", ("monitoring",)),
-    ("Access review", "Who did what to which object, counted, is in reports/people-and-objects.csv; to attest it is yours.", ()),
-)
+    (
+        "Access review", "What was put to the data's stewards and what they answered; the signed outcome stands in attestations/."
+        " Who did what to which object, counted, is in reports/people-and-objects.csv.", ("access-reviews",),
+    ),
+    ("Holds and deletions", "Legal holds, and what was deleted when its time was over.", ("holds-and-deletions",)),
+)  # fmt: skip
 GATHERED = {"live-grants": GRANT_COLUMNS, "promotion-dossiers": DOSSIER_COLUMNS, "model-inventory": INVENTORY_COLUMNS}
 
 

@@ -39,6 +39,7 @@ ENVELOPES = (
     " UNION ALL SELECT request, envelope FROM promotion.former_approvals"
     " UNION ALL SELECT request, envelope FROM promotion.waivers"
     " UNION ALL SELECT request, envelope FROM promotion.deployments"
+    " UNION ALL SELECT id, envelope FROM catalog.review_campaigns WHERE envelope IS NOT NULL"
 )
 
 

@@ -13,7 +13,7 @@ import threading
 
 from dbos import DBOS, DBOSConfig
 
-from gateway import building, checking, exporting
+from gateway import building, checking, exporting, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -114,6 +114,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
         rounds += 1
         try:
             given.access.reconcile()
+            reviewing.follow_up(given)
             if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
                 exporting.publish_growth(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:

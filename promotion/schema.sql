@@ -122,3 +122,4 @@ CREATE UNIQUE INDEX IF NOT EXISTS alerts_on ON promotion.alerts (project, name, 
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;
+GRANT DELETE ON promotion.predictions TO sallyport_app; -- when their time is over (gateway/keeping.py)

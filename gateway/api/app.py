@@ -18,10 +18,12 @@ from gateway.api import (
     egress,
     features,
     health,
+    keeping,
     leases,
     mlflow_proxy,
     notebooks,
     promotions,
+    reviews,
     sessions,
     snapshots,
 )
@@ -33,7 +35,7 @@ from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
-ROUTERS = (datasets, snapshots, leases, promotions, audit, decisions, egress, notebooks, sessions, features)
+ROUTERS = (datasets, snapshots, leases, promotions, audit, keeping, reviews, decisions, egress, notebooks, sessions, features)
 OUR_ERRORS = (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError)
 
 

@@ -40,7 +40,7 @@ def entries(
 
     An entry's `hash` is SHA-256 over a zero byte and the canonical JSON (RFC 8785) of everything in it but `hash`.
     """
-    _require(given, asking, "read the ledger")
+    require(given, asking, "read the ledger")
     asked = {
         "type": type, "actor": actor, "project": project, "object_type": object_type, "object_id": object_id, "outcome": outcome,
     }  # fmt: skip
@@ -53,7 +53,7 @@ def entries(
 @router.get("/checkpoint")
 def checkpoint(given: Given, asking: Asking) -> PlainTextResponse:
     """The ledger's size and root now, as a signed note (C2SP tlog-checkpoint); keep it, and give it to `audit verify`."""
-    _require(given, asking, "take a checkpoint")
+    require(given, asking, "take a checkpoint")
     return PlainTextResponse(exporting.checkpoint(given))
 
 
@@ -69,7 +69,7 @@ def disclosures(
     until: AwareDatetime | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Each opening of the dataset's live rows: when, to whom, what, why and under what (45 CFR 164.528)."""
-    _require(given, asking, "account for disclosures")
+    require(given, asking, "account for disclosures")
     with given.pool.connection() as connection:
         return {"items": list(accounting(connection, dataset, since=since, until=until)), "note": NOTE}
 
@@ -79,14 +79,14 @@ def proofs(
     given: Given, asking: Asking, entry: Seq = None, old: Annotated[Seq, Query(alias="from")] = None, size: Seq = None
 ) -> dict[str, Any]:
     """The inclusion proof of `entry`, and the consistency proof from the size `from`, in the ledger of `size` entries."""
-    _require(given, asking, "take a proof")
+    require(given, asking, "take a proof")
     return exporting.proofs(given, entry=entry, old=old, size=size)
 
 
 @router.post("/exports", status_code=202)
 def export(body: NewExport, given: Given, asking: Asking) -> dict[str, Any]:
     """A worker makes a signed bundle of the period's evidence; ask for it again to see how far it is."""
-    decision = _require(given, asking, "export evidence")
+    decision = require(given, asking, "export evidence")
     queued = exporting.request(given, asking, decision, since=body.since, until=body.until, profile=body.profile)
     given.jobs.export_evidence(queued.id)
     return queued.as_json()
@@ -97,17 +97,18 @@ def state(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """How far the export is: queued, building, ready or failed; what is in it once it is ready."""
     found = exporting.state(given, name)
     if found.asker["id"] != asking.id:  # who asked for it was allowed to then, and may wait for it
-        _require(given, asking, "see an export")
+        require(given, asking, "see an export")
     return found.as_json()
 
 
 @router.get("/exports/{name}/archive")
 def download(name: str, given: Given, asking: Asking) -> FileResponse:
     """The bundle as one archive."""
-    decision = _require(given, asking, "download evidence")
+    decision = require(given, asking, "download evidence")
     path = exporting.archive(given, asking, decision, name)
     return FileResponse(path, media_type="application/x-tar", filename=path.name)
 
 
-def _require(given: Services, asking: Subject, what: str) -> Decision:
+def require(given: Services, asking: Subject, what: str) -> Decision:
+    """Policy lets `asking` handle evidence; the decision is recorded. Raises Denied."""
     return given.enforcer.require(asking, "export", {"type": "audit", "id": "ledger"}, what=what)

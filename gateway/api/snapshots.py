@@ -108,4 +108,7 @@ def _readable(name: str, given: Services, asking: Subject) -> Path:
     given.enforcer.require(asking, "read", resource, what=f"read snapshot {found.id}")
     if found.digest is None:
         raise snapshots.WrongState("The snapshot is not built.")
-    return given.snapshot_folder(found.digest)
+    folder = given.snapshot_folder(found.digest)
+    if not folder.is_dir():
+        raise snapshots.SnapshotNotFound("The snapshot's time was over, and it was deleted; its manifest is kept.")
+    return folder

@@ -100,6 +100,59 @@ CREATE TABLE IF NOT EXISTS catalog.idempotency (
     PRIMARY KEY (subject, key)
 );
 
+-- Legal holds: what they cover is not deleted while they stand. Null covers everything.
+CREATE TABLE IF NOT EXISTS catalog.holds (
+    id          text PRIMARY KEY,
+    reason      text NOT NULL,
+    kind        text,
+    project     text,
+    dataset     text,
+    thing       text,
+    placed_by   text NOT NULL,
+    placed_at   timestamptz NOT NULL,
+    decision_id text NOT NULL,
+    lifted_by   text,
+    lifted_at   timestamptz
+);
+
+-- What was deleted when its time was over; the files go once this row stands.
+CREATE TABLE IF NOT EXISTS catalog.deletions (
+    kind        text NOT NULL,
+    id          text NOT NULL,
+    deleted_at  timestamptz NOT NULL,
+    decision_id text NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+-- Campaigns of access review, and who holds what in each: the question to a steward, and the answer.
+CREATE TABLE IF NOT EXISTS catalog.review_campaigns (
+    id          text PRIMARY KEY,
+    projects    text[] NOT NULL,
+    started_by  text NOT NULL,
+    started_at  timestamptz NOT NULL,
+    due_at      timestamptz NOT NULL,
+    decision_id text NOT NULL,
+    closed_by   text,
+    closed_at   timestamptz,
+    envelope    jsonb
+);
+CREATE TABLE IF NOT EXISTS catalog.review_items (
+    id            text PRIMARY KEY,
+    campaign      text NOT NULL REFERENCES catalog.review_campaigns,
+    grant_id      text NOT NULL,
+    holder        text NOT NULL,
+    dataset       text NOT NULL,
+    project       text NOT NULL,
+    facts         jsonb NOT NULL,
+    answer        text CHECK (answer IN ('keep', 'revoke')),
+    why           text,
+    answered_by   text,
+    answered_at   timestamptz,
+    carried_out   boolean NOT NULL DEFAULT false,
+    overdue_noted boolean NOT NULL DEFAULT false,
+    UNIQUE (campaign, grant_id)
+);
+
 GRANT USAGE ON SCHEMA catalog TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA catalog TO sallyport_app;
 GRANT DELETE ON catalog.idempotency TO sallyport_app;

@@ -35,6 +35,9 @@ DONE: dict[str, str] = {
     "egress-changed": "The file has other bytes; earlier votes on it are void, and the checks run again.",
     "voted": "Your vote stands over exactly these bytes.",
     "released": "The files may be fetched, and the ledger says so.",
+    "review-started": "Every grant that stands is put to its stewards.",
+    "answered": "Your answer is recorded; access that is to end has ended.",
+    "review-closed": "The campaign is closed, and its outcome is signed.",
     "exported": "A worker makes the bundle; load this page again to see how far it is.",
 }
 

@@ -13,9 +13,11 @@ from gateway.access.break_glass import BreakGlass
 from gateway.airlock import requests as egress
 from gateway.airlock import votes
 from gateway.airlock.requests import Egress
-from gateway.catalog import snapshots
+from gateway.catalog import reviews, snapshots
+from gateway.catalog.reviews import Campaign
 from gateway.composition import Services
 from gateway.identity import Subject
+from gateway.reviewing import STEWARD
 from gateway.web.offers import offers, signing_roles
 from policies.explain import sentence
 from promotion import requests as promotions
@@ -46,8 +48,14 @@ def waits(given: Services, asking: Subject) -> list[Item]:
         signed = {one.id for one in models if any(a["by"] == asking.id for a in promotions.approvals(connection, one.id))}
         used = emergencies.every(connection, asking.projects)
         leaving = egress.every(connection, asking.projects)
+        asked_of = reviews.every(connection)
         voted = votes.voters(connection, [one.id for one in leaving])
-    found = [*_access(asked, asking, can, given.clock()), *_reviews(used, asking, can), *_egress(leaving, voted, asking, can)]
+    found = [
+        *_access(asked, asking, can, given.clock()),
+        *_reviews(used, asking, can),
+        *_held(asked_of, asking),
+        *_egress(leaving, voted, asking, can),
+    ]
     for one in models:
         name = f"{one.name} version {one.version}"
         roles = signing_roles(asking, data, one.tier)
@@ -66,6 +74,14 @@ def _access(asked: list[access.AccessRequest], asking: Subject, can: frozenset[s
             yield Item(f"{one.subject} asks for {one.dataset}", f"For {one.purpose}, {one.hours:g} h.", one.created_at, link)
         if one.state == "granted" and one.subject == asking.id and one.expires and one.expires > now:
             yield Item(f"Your access to {one.dataset} is granted", "You can open a lease on it.", one.created_at, link)
+
+
+def _held(campaigns: list[Campaign], asking: Subject) -> Iterator[Item]:
+    for one in campaigns:
+        mine = [item for item in one.items if item.project in asking.projects and item.holder != asking.id and not item.answer]
+        if mine and not one.closed_at and STEWARD in asking.roles:
+            said = f"{len(mine)} questions of an access review wait for an answer."
+            yield Item("Who is to keep which access", said, one.started_at, "/web/access-reviews")
 
 
 def _reviews(used: list[BreakGlass], asking: Subject, can: frozenset[str]) -> Iterator[Item]:

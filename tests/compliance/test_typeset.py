@@ -30,7 +30,7 @@ STATED: dict[str, Any] = {
 }  # fmt: skip
 NAMES = (
     "access-ledger", "live-grants", "policy-changes", "promotion-dossiers", "model-inventory", "approvals", "exceptions",
-    "egress", "snapshots", "monitoring", "denied", "access-reviews", "holds",
+    "egress", "snapshots", "monitoring", "denied", "access-reviews", "holds-and-deletions",
 )  # fmt: skip
 
 

@@ -61,6 +61,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/notebook-cells": {
         "json": {"event": "started", "kernel": "k", "cell": "c", "code_hash": DIGEST, "project": "income"}
     },
+    "POST /v1/audit/holds": {"json": {"reason": "a test", "thing": "nothing"}},
+    "POST /v1/access-reviews": {"json": {"projects": ["nobody"], "days": 1}},
+    "POST /v1/access-reviews/items/{name}/answer": {"json": {"answer": "keep", "why": "a test"}},
     "POST /v1/audit/exports": {"json": {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}},
 }
 
@@ -76,6 +79,7 @@ class World:
         names = {
             "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
             "promotions": self.promotion, "egress-requests": self.egress, "features": self.features,
+            "access-reviews": self.review,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
         asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing"}
@@ -106,6 +110,15 @@ class World:
             "INSERT INTO access.requests (id, subject, asker, dataset, project, columns, purpose, hours, why, state, created_at)"
             " VALUES (%s, 'sam', %s, %s, %s, %s, 'model-debugging', 1, 'a test', 'pending', now())",
             Jsonb(asker), dataset_of(project), project, ["patients.sex"],
+        )  # fmt: skip
+
+    def review(self, project: str) -> str:
+        """A campaign and its one question, of the same name."""
+        return self.insert(
+            "WITH made AS (INSERT INTO catalog.review_campaigns (id, projects, started_by, started_at, due_at, decision_id)"
+            " VALUES (%s, '{}', 'carl', now(), now(), '') RETURNING id)"
+            " INSERT INTO catalog.review_items (id, campaign, grant_id, holder, dataset, project, facts)"
+            " SELECT id, id, 'g', 'somebody', %s, %s, '{}' FROM made", dataset_of(project), project,
         )  # fmt: skip
 
     def lease(self, project: str) -> str:

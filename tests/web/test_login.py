@@ -19,7 +19,8 @@ from gateway.web.attempts import MOST_OF_A_NAME, WINDOW_SECONDS, Attempts
 from gateway.web.cookies import inside
 
 SAM = Subject("sam", "person", ("data-steward",))
-PAGES = ("/web/", "/web/datasets", "/web/access", "/web/leases", "/web/promotions", "/web/models", "/web/boundary", "/web/audit")
+PAGES = ("/web/", "/web/datasets", "/web/access", "/web/leases", "/web/promotions", "/web/models", "/web/boundary", "/web/audit",
+         "/web/access-reviews")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
