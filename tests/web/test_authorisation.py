@@ -118,7 +118,8 @@ class World:
             "WITH made AS (INSERT INTO catalog.review_campaigns (id, projects, started_by, started_at, due_at, decision_id)"
             " VALUES (%s, '{}', 'carl', now(), now(), '') RETURNING id)"
             " INSERT INTO catalog.review_items (id, campaign, grant_id, holder, dataset, project, facts)"
-            " SELECT id, id, 'g', 'somebody', %s, %s, '{}' FROM made", dataset_of(project), project,
+            " SELECT id, id, 'g', 'somebody', %s, %s, %s FROM made", dataset_of(project), project,
+            Jsonb({"purpose": "model-debugging", "approved_by": [], "leases": 0, "last_opened": None}),
         )  # fmt: skip
 
     def lease(self, project: str) -> str:
