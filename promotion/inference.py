@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from promotion.errors import PromotionError
 from promotion.model_contracts import Input, ModelContract
@@ -14,6 +17,8 @@ from promotion.model_contracts import Input, ModelContract
 MOST_ROWS = 10_000
 DATATYPES = {"float": ("FP32", "FP64"), "integer": ("INT32", "INT64", "FP32", "FP64"), "string": ("BYTES",)}
 POSITIVE_FROM = 0.5
+KINDS = {"f": "FP32", "i": "INT64"}
+NUMBERS, TEXTS = frozenset((int, float, type(None))), frozenset((str,))
 
 
 class Tensor(BaseModel):
@@ -32,45 +37,92 @@ class Inference(BaseModel):
     inputs: list[Tensor] = Field(max_length=2_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A request's columns as a model takes them: name -> array [rows, 1]; what is missing by column, and what was asked."""
+
+    columns: dict[str, Any]
+    rows: int
+    missing: dict[str, int]
+    hash: str
+
+
 class InvalidInput(PromotionError):
     """The request does not fit the model's contract."""
 
     code = "invalid_input"
 
 
-def feed(contract: ModelContract, inputs: list[Tensor]) -> tuple[dict[str, Any], int]:
-    """Tensor [n, 1] by name for ONNX Runtime, and n. Raises InvalidInput naming the column, never a value."""
-    given = {tensor.name: tensor for tensor in inputs}
-    if set(given) != {column.name for column in contract.inputs} or len(given) != len(inputs):
-        raise InvalidInput("The inputs are not exactly those of the model's contract.")
-    rows = len(inputs[0].data)
-    if not 0 < rows <= MOST_ROWS:
-        raise InvalidInput(f"A request has from 1 to {MOST_ROWS:,} rows.")
-    return {column.name: _column(column, given[column.name], rows) for column in contract.inputs}, rows
+class Shape:
+    """What a contract lets in, made once for a model and asked for each request."""
+
+    def __init__(self, contract: ModelContract) -> None:
+        import numpy as np
+
+        self._names = frozenset(column.name for column in contract.inputs)
+        self._texts = [column for column in contract.inputs if column.type == "string"]
+        self._numbers = [column for column in contract.inputs if column.type != "string"]
+        bounds = [(column.min, column.max) for column in self._numbers]
+        self._low = np.array([[-np.inf if low is None else low] for low, _ in bounds]).reshape(-1, 1)
+        self._high = np.array([[np.inf if high is None else high] for _, high in bounds]).reshape(-1, 1)
+        self._whole = np.array([[column.type == "integer"] for column in self._numbers]).reshape(-1, 1)
+
+    def feed(self, inputs: list[Tensor]) -> Feed:
+        """The columns of the request. Raises InvalidInput naming the column, never a value."""
+        given = {tensor.name: tensor for tensor in inputs}
+        if given.keys() != self._names or len(given) != len(inputs):
+            raise InvalidInput("The inputs are not exactly those of the model's contract.")
+        rows = len(inputs[0].data)
+        if not 0 < rows <= MOST_ROWS:
+            raise InvalidInput(f"A request has from 1 to {MOST_ROWS:,} rows.")
+        numbers = [_values(column, given[column.name], rows, NUMBERS) for column in self._numbers]
+        texts = [_values(column, given[column.name], rows, TEXTS) for column in self._texts]
+        held, missing = self._held(numbers) if numbers else ((), {})
+        columns = {column.name: part for column, part in zip(self._numbers, held, strict=True)}
+        for column, values in zip(self._texts, texts, strict=True):
+            columns[column.name] = _array(values)
+            if empty := values.count(""):
+                missing[column.name] = empty
+        return Feed(columns, rows, missing, _hash([column.name for column in (*self._numbers, *self._texts)], numbers + texts))
+
+    def _held(self, values: list[list[Any]]) -> tuple[Any, dict[str, int]]:
+        """[columns, rows, 1] of float32, and how many values of each column are missing, of those that miss any."""
+        import numpy as np
+
+        try:
+            given = np.array(values, dtype=np.float64)
+        except OverflowError as error:
+            raise InvalidInput("An input has a value outside the range of its contract.") from error
+        with np.errstate(over="ignore", invalid="ignore"):
+            held = given.astype(np.float32)
+            nothing = np.isnan(given)
+            wrong = np.isinf(held) | (given < self._low) | (given > self._high)
+            broken = self._whole & ~nothing & (given != np.floor(given))
+        if wrong.any():
+            raise InvalidInput(f"Input {self._named(wrong)} has a value outside the range of its contract.")
+        if broken.any():
+            raise InvalidInput(f"Input {self._named(broken)} holds something other than whole numbers.")
+        missing = {}
+        if nothing.any():
+            missing = {column.name: int(n) for column, n in zip(self._numbers, nothing.sum(axis=1), strict=True) if n}
+        return held.reshape(*held.shape, 1), missing
+
+    def _named(self, wrong: Any) -> str:
+        return self._numbers[int(wrong.any(axis=1).argmax())].name
 
 
-def missing(tensors: dict[str, Any]) -> dict[str, int]:
-    """How many values of each input are missing, of those that miss any."""
-    import numpy as np
-
-    counts = {
-        name: int((values == "").sum() if values.dtype == object else np.isnan(values).sum()) for name, values in tensors.items()
-    }
-    return {name: count for name, count in counts.items() if count}
-
-
-def described(session: Any, outputs: list[Any]) -> list[dict[str, Any]]:
+def described(names: Sequence[str], outputs: Sequence[Any]) -> list[dict[str, Any]]:
     """The outputs as the protocol gives them; what is no number is null."""
     import numpy as np
 
     given = []
-    for output, value in zip(session.get_outputs(), outputs, strict=True):
+    for name, value in zip(names, outputs, strict=True):
         array = np.asarray(value)
-        datatype = {"f": "FP32", "i": "INT64"}.get(array.dtype.kind, "BYTES")
+        datatype = KINDS.get(array.dtype.kind, "BYTES")
         flat = array.ravel().tolist()
-        if array.dtype.kind == "f":
+        if datatype == "FP32":
             flat = [one if math.isfinite(one) else None for one in flat]
-        given.append({"name": output.name, "datatype": datatype, "shape": list(array.shape), "data": flat})
+        given.append({"name": name, "datatype": datatype, "shape": list(array.shape), "data": flat})
     return given
 
 
@@ -83,41 +135,28 @@ def scores(outputs: list[dict[str, Any]], rows: int) -> list[Any]:
     return list(last["data"][width - 1 :: width]) if width else []
 
 
-def input_hash(body: Inference) -> str:
-    """The digest of what was asked, without the caller's id for it."""
-    return "sha256:" + hashlib.sha256(body.model_dump_json(exclude={"id"}).encode()).hexdigest()
-
-
-def _column(column: Input, tensor: Tensor, rows: int) -> Any:
-    import numpy as np
-
-    data = tensor.data
-    if tensor.datatype not in DATATYPES[column.type] or len(data) != rows or tensor.shape not in ([rows], [rows, 1]):
+def _values(column: Input, tensor: Tensor, rows: int, types: frozenset[type]) -> list[Any]:
+    """The column's values in one list, each of a type that may be."""
+    data, shape = tensor.data, tensor.shape
+    if tensor.datatype not in DATATYPES[column.type] or len(data) != rows or shape not in ([rows], [rows, 1]):
         raise InvalidInput(f"Input {column.name} has another type or shape than its contract says.")
-    if all(isinstance(value, list) and len(value) == 1 for value in data):
+    kinds = set(map(type, data))
+    if kinds == {list} and all(len(value) == 1 for value in data):
         data = [value[0] for value in data]
-    if column.type == "string":
-        if not all(isinstance(value, str) for value in data):
-            raise InvalidInput(f"Input {column.name} holds something other than text.")
-        return np.array(data, dtype=object).reshape(-1, 1)
-    if not all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in data):
-        raise InvalidInput(f"Input {column.name} holds something other than numbers.")
-    try:
-        with np.errstate(over="ignore"):
-            numbers = np.array([np.nan if value is None else float(value) for value in data], dtype=np.float64)
-            held = numbers.astype(np.float32)
-    except OverflowError as error:
-        raise InvalidInput(f"Input {column.name} has a value outside the range of its contract.") from error
-    _require_in_range(column, numbers, held)
-    return held.reshape(-1, 1)
+        kinds = set(map(type, data))
+    if not kinds <= types:
+        raise InvalidInput(f"Input {column.name} holds something other than {'text' if types is TEXTS else 'numbers'}.")
+    return data
 
 
-def _require_in_range(column: Input, numbers: Any, held: Any) -> None:
+def _array(values: list[Any]) -> Any:
     import numpy as np
 
-    known = numbers[~np.isnan(numbers)]
-    low, high = column.min, column.max
-    if np.isinf(held).any() or (low is not None and (known < low).any()) or (high is not None and (known > high).any()):
-        raise InvalidInput(f"Input {column.name} has a value outside the range of its contract.")
-    if column.type == "integer" and (known != np.floor(known)).any():
-        raise InvalidInput(f"Input {column.name} holds something other than whole numbers.")
+    array = np.empty((len(values), 1), dtype=object)
+    array[:, 0] = values
+    return array
+
+
+def _hash(names: list[str], values: list[list[Any]]) -> str:
+    """The digest of what was asked, however the caller wrote it down."""
+    return "sha256:" + hashlib.sha256(to_json([names, values], inf_nan_mode="constants")).hexdigest()

@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Generic, TypeVar
+
+from promotion.errors import PromotionError
 
 MOST_AT_ONCE = 500
+MOST_WAITING = 5_000
 T = TypeVar("T")
 
 
-class Journal(Generic[T]):
-    """Hands what is to be kept to `log` from one thread; each writer waits until its own is kept, or hears that it is not."""
+class Busy(PromotionError):
+    """More is waiting to be kept than the server holds; nothing of this one was done."""
 
-    def __init__(self, log: Callable[[list[T]], None]) -> None:
-        self._log = log
-        self._waiting: queue.SimpleQueue[tuple[T, asyncio.AbstractEventLoop, asyncio.Future[None]]] = queue.SimpleQueue()
-        self._started = threading.Lock()
+    code: ClassVar[str] = "busy"
+
+
+class Journal(Generic[T]):
+    """Hands what is to be kept to `log`, a batch at a time; each writer waits until its own is kept, or hears that it is not.
+
+    What comes while a batch is being written is the next batch. All writers are of one event loop.
+    """
+
+    def __init__(self, log: Callable[[list[T]], Awaitable[None]], *, most_waiting: int = MOST_WAITING) -> None:
+        self._log, self._most_waiting = log, most_waiting
+        self._waiting: list[tuple[T, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
 
     async def keep(self, one: T) -> None:
-        """`one` is kept. Raises what `log` raises."""
-        if self._started.acquire(blocking=False):  # held for good: one thread for the life of the process
-            threading.Thread(target=self._write, daemon=True, name="predictions").start()
+        """`one` is kept. Raises what `log` raises, and Busy at once when too much is waiting."""
+        if len(self._waiting) >= self._most_waiting:
+            raise Busy("The server has more to keep than it can; ask again later.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.put((one, loop, done))
+        self._waiting.append((one, done))
+        if self._writer is None or self._writer.done():
+            self._writer = loop.create_task(self._write())
         await done
 
-    def _write(self) -> None:
-        while True:
-            batch = [self._waiting.get()]
-            while len(batch) < MOST_AT_ONCE and not self._waiting.empty():
-                batch.append(self._waiting.get())
-            failed: Exception | None = None
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+            failed: BaseException | None = None
             try:
-                self._log([one for one, _, _ in batch])
-            except Exception as error:
+                await self._log([one for one, _ in batch])
+            except BaseException as error:
                 failed = error  # each writer is told; none is answered as if it were kept
-            for _, loop, done in batch:
-                loop.call_soon_threadsafe(_end, done, failed)
+            for _, done in batch:
+                _end(done, failed)
+            if isinstance(failed, asyncio.CancelledError):
+                raise failed
 
 
-def _end(done: asyncio.Future[None], failed: Exception | None) -> None:
+def _end(done: asyncio.Future[None], failed: BaseException | None) -> None:
     if done.done():
         return  # the caller went away
     if failed is None:
         done.set_result(None)
+    elif isinstance(failed, asyncio.CancelledError):
+        done.cancel()
     else:
         done.set_exception(failed)

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from promotion.errors import NotDeployed, Tampered
+from promotion import runtimes
+from promotion.errors import NotDeployed
+from promotion.inference import Shape
 from promotion.model_contracts import ModelContract, load_model_contract
+from promotion.runtimes import Runtime
 from promotion.store import ModelStore
 
 SECONDS_A_NAME_LASTS = 1.0
@@ -22,15 +24,16 @@ class Loaded:
     stamp: float
     digest: str
     contract: ModelContract
-    session: Any
+    runtime: Runtime
+    shape: Shape
     version: str
 
 
 class Models:
     """The models that are served."""
 
-    def __init__(self, store: ModelStore, public_keys: Callable[[], Mapping[str, str]]) -> None:
-        self._store, self._public_keys = store, public_keys
+    def __init__(self, store: ModelStore, public_keys: Callable[[], Mapping[str, str]], *, threads: int = 0) -> None:
+        self._store, self._public_keys, self._threads = store, public_keys, threads
         self._loaded: dict[tuple[str, str], Loaded] = {}
         self._names: tuple[float, dict[str, tuple[str, str]]] = (0.0, {})
         self._lock = threading.Lock()
@@ -71,13 +74,8 @@ class Models:
         return names.get(served)
 
     def _load(self, key: tuple[str, str], stamp: float) -> Loaded:
-        import onnxruntime
-
         folder, statement = self._store.open_verified(*key, self._public_keys())
-        files = sorted(folder.rglob("*.onnx"))
-        if len(files) != 1:
-            raise Tampered("The deployed model is not one ONNX file.")
         digest = next(subject.digest for subject in statement.subjects if subject.name == "model")
-        session = onnxruntime.InferenceSession(str(files[0]), providers=["CPUExecutionProvider"])
         contract = load_model_contract(str(statement.predicate["contract"]))
-        return Loaded(stamp, digest, contract, session, str(statement.predicate["version"]))
+        runtime = runtimes.load(folder, contract.inputs, threads=self._threads)
+        return Loaded(stamp, digest, contract, runtime, Shape(contract), str(statement.predicate["version"]))

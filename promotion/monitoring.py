@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
 from promotion.deployments import current
 from promotion.model_contracts import Alert, load_model_contract
-from promotion.serving import Prediction
 
 WATCHER = Actor("promotion-watcher", "service")
 FEWEST_ROWS = 20  # of fewer predictions a share says nothing
@@ -46,19 +44,6 @@ class Raised:
     metric: str
     value: float
     above: float
-
-
-def keep(connection: Connection[Any], predictions: Iterable[Prediction], at: datetime) -> None:
-    """The predictions are in the database."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO promotion.predictions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (one.id, *one.model, one.digest, one.caller, at, one.rows, one.input_hash, Jsonb(one.output), one.latency_ms,
-                 one.positives, Jsonb(one.missing or {}))
-                for one in predictions
-            ],
-        )  # fmt: skip
 
 
 def evaluate(rules: Sequence[Alert], windows: Mapping[str, Window]) -> list[Raised]:

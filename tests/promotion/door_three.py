@@ -72,15 +72,17 @@ class Gate:
     def keys(self) -> dict[str, str]:
         return {self.signer.keyid: self.signer.public_key_pem()}
 
-    def put(self, data: bytes | None = None) -> str:
+    def put(self, data: bytes | None = None, name: str = "model.onnx") -> str:
         folder = self.root / f"model{len(list(self.root.iterdir()))}"
         folder.mkdir()
-        (folder / "model.onnx").write_bytes(small_onnx() if data is None else data)
+        (folder / name).write_bytes(small_onnx() if data is None else data)
         return self.store.put(folder)
 
-    def submit(self, data: bytes | None = None, text: str = TEXT, author: Actor = DANA) -> Promotion:
+    def submit(
+        self, data: bytes | None = None, text: str = TEXT, author: Actor = DANA, name: str = "model.onnx"
+    ) -> Promotion:  # fmt: skip
         made = requests.submit(
-            self.connection, project="readmission", contract=load_model_contract(text), text=text, digest=self.put(data),
+            self.connection, project="readmission", contract=load_model_contract(text), text=text, digest=self.put(data, name),
             run_id="r1", author=author, now=self.now,
         )  # fmt: skip
         self.connection.commit()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
-from promotion.journal import Journal
+from promotion.journal import Busy, Journal
 
 
 def test_every_writer_waits_until_its_own_is_kept_and_few_transactions_do():
     kept: list[list[int]] = []
 
-    def log(batch: list[int]) -> None:
-        time.sleep(0.01)
+    async def log(batch: list[int]) -> None:
+        await asyncio.sleep(0.01)
         kept.append(batch)
 
     async def write(journal: Journal[int], number: int) -> None:
@@ -31,7 +30,7 @@ def test_every_writer_waits_until_its_own_is_kept_and_few_transactions_do():
 
 
 def test_a_failure_reaches_the_writers_it_concerns_and_the_next_are_kept():
-    def log(batch: list[str]) -> None:
+    async def log(batch: list[str]) -> None:
         if "bad" in batch:
             raise OSError
 
@@ -42,3 +41,42 @@ def test_a_failure_reaches_the_writers_it_concerns_and_the_next_are_kept():
         await journal.keep("good")
 
     asyncio.run(both())
+
+
+def test_more_than_the_server_holds_is_refused_and_not_lost():
+    kept: list[int] = []
+    free = asyncio.Event()
+
+    async def log(batch: list[int]) -> None:
+        await free.wait()
+        kept.extend(batch)
+
+    async def all_of_them() -> list[object]:
+        journal = Journal(log, most_waiting=3)
+        writers = [asyncio.create_task(journal.keep(number)) for number in range(6)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        free.set()
+        return await asyncio.gather(*writers, return_exceptions=True)
+
+    ended = asyncio.run(all_of_them())
+    assert [isinstance(one, Busy) for one in ended] == [False] * 3 + [True] * 3
+    assert kept == [0, 1, 2]
+
+
+def test_a_writer_that_went_away_harms_no_other():
+    kept: list[int] = []
+
+    async def log(batch: list[int]) -> None:
+        await asyncio.sleep(0.01)
+        kept.extend(batch)
+
+    async def three() -> None:
+        journal = Journal(log)
+        writers = [asyncio.create_task(journal.keep(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        writers[1].cancel()
+        await asyncio.gather(writers[0], writers[2])
+
+    asyncio.run(three())
+    assert kept == [0, 1, 2]

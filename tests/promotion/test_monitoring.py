@@ -9,8 +9,8 @@ import pytest
 from door_three import NOW
 
 from promotion.model_contracts import Alert
-from promotion.monitoring import Raised, Window, evaluate, keep, watch, window
-from promotion.serving import Prediction
+from promotion.monitoring import Raised, Window, evaluate, watch, window
+from promotion.predictions import Prediction, keep
 
 MODEL = ("readmission", "readmission")
 

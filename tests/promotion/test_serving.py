@@ -25,12 +25,20 @@ def authenticate(token: str) -> Actor:
     return Actor("pipeline", "service")
 
 
+async def forget(predictions):
+    pass
+
+
 @pytest.fixture
 def served(gate):
     """A client of the server, what it logged, and the gate behind it."""
     gate.deployed()
     logged: list = []
-    app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=logged.extend)
+
+    async def log(predictions):
+        logged.extend(predictions)
+
+    app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=log)
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         yield client, logged, gate
 
@@ -80,7 +88,8 @@ def test_missing_values_are_taken_and_counted_and_nan_is_missing(served):
         ask([]), ask([1.0], name="y"), ask([1.0], shape=[2]), ask([1.0, 2.0], shape=[1, 2]), ask([1.0], datatype="INT64"),
         ask([1.0], datatype="BYTES"), ask(["1"]), ask([True]), ask([[1.0, 2.0]]), ask([[[1.0]]]), ask([{"a": 1}]),
         ask([-0.1]), ask([100.1]),
-        ask([1e300]), ask([10**400]), ask([1.0] * 10_001), {"inputs": []}, {"inputs": ask([1.0])["inputs"] * 2},
+        ask([1e300]), ask([10**400]), ask([10**30]), ask([1.0, [2.0]]),
+        ask([[1.0], 2.0], shape=[2, 1]), ask([1.0] * 10_001), {"inputs": []}, {"inputs": ask([1.0])["inputs"] * 2},
         '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [Infinity]}]}',
     ],
 )  # fmt: skip
@@ -121,7 +130,7 @@ def test_nobody_unknown_is_answered(served):
 def test_no_prediction_is_given_that_could_not_be_logged(gate):
     gate.deployed()
 
-    def log(predictions):
+    async def log(predictions):
         raise OSError("disk full at /secret/place")
 
     app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=log)
@@ -136,7 +145,7 @@ def test_a_model_whose_bytes_or_statement_changed_is_not_served(gate):
     file = gate.store.folder(promotion.digest) / "model.onnx"
     file.chmod(0o644)
     file.write_bytes(small_onnx(op="Neg"))
-    app = create_app(models, authenticate=authenticate, log=lambda predictions: None)
+    app = create_app(models, authenticate=authenticate, log=forget)
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         answer = infer(client, ask([1.0]))
         assert (answer.status_code, answer.json()["code"]) == (503, "tampered")
@@ -166,7 +175,7 @@ def test_whole_numbers_and_texts_are_what_they_say(gate):
     )
     inputs = "inputs: [{name: x, type: integer}, {name: w, type: string}]"
     gate.deployed(model.SerializeToString(), text=TEXT.replace("inputs: [{name: x, type: float, min: 0, max: 100}]", inputs))
-    app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=lambda predictions: None)
+    app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=forget)
 
     def body(number, word):
         return {"inputs": ask([number], datatype="INT64")["inputs"] + ask([word], datatype="BYTES", name="w")["inputs"]}
@@ -174,3 +183,57 @@ def test_whole_numbers_and_texts_are_what_they_say(gate):
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         assert [one["data"] for one in infer(client, body(3, "a")).json()["outputs"]] == [["a"], [3.0]]
         assert infer(client, body(3.5, "a")).status_code == infer(client, body(3, 4)).status_code == 400
+
+
+@pytest.mark.parametrize("ending", ["json", "txt", "skops"])
+def test_models_of_other_formats_are_served_under_the_same_verification(gate, tmp_path, ending):
+    from test_runtimes import ROWS, lightgbm_file, skops_file, xgboost_file
+
+    make = {"json": xgboost_file, "txt": lightgbm_file, "skops": skops_file}[ending]
+    (tmp_path / "made").mkdir()
+    expected = make(tmp_path / "made", ending)
+    text = TEXT.replace("{name: x, type: float, min: 0, max: 100}", ", ".join(f"{{name: {n}, type: float}}" for n in "abc"))
+    promotion = gate.deployed((tmp_path / "made" / f"model.{ending}").read_bytes(), text=text.replace("missing:x", "missing:a"),
+                              name=f"model.{ending}")  # fmt: skip
+    app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=forget)
+    body = {"inputs": [ask([float(value) for value in ROWS[:2, n]], name=name)["inputs"][0] for n, name in enumerate("abc")]}
+    with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
+        given = infer(client, body).json()["outputs"][-1]["data"]
+        width = len(given) // 2
+        assert given[width - 1 :: width] == pytest.approx(expected[:2], rel=1e-5)
+        file = gate.store.folder(promotion.digest) / f"model.{ending}"
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes() + b" ")
+        app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=forget)
+    with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
+        assert infer(client, body).json()["code"] == "tampered"
+
+
+def test_a_head_without_end_is_cut_off_and_other_callers_are_served(served):
+    import socket
+    import threading
+    import time
+
+    import uvicorn
+
+    from promotion.listening import MOST_HEAD_BYTES, BoundedHead
+
+    server = uvicorn.Server(uvicorn.Config(served[0].app, http=BoundedHead, port=0, log_level="critical"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    with socket.create_connection(address, timeout=5) as endless, pytest.raises(OSError):
+        endless.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\nX-Long: ")
+        for _ in range(4 * MOST_HEAD_BYTES // 1024):
+            endless.sendall(b"x" * 1024)
+            time.sleep(0.0005)
+    body = json.dumps(ask([1.0])).encode()
+    asked = b"POST /v2/models/readmission/infer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer good\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(address, timeout=5) as kept_open:
+        for _ in range(3):  # over one connection, with bodies that count for no head
+            kept_open.sendall(asked % len(body) + body)
+            assert kept_open.recv(4096).startswith(b"HTTP/1.1 200")
+    server.should_exit = True
+    thread.join(5)

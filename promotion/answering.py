@@ -1,0 +1,77 @@
+"""Inference, as directly as it can be answered: checked, run, kept in the log, and only then given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+
+from compliance.entries import Actor
+from promotion.errors import NotDeployed
+from promotion.inference import MOST_ROWS, POSITIVE_FROM, Inference, InvalidInput, described, scores
+from promotion.journal import Journal
+from promotion.loading import Loaded, Models
+from promotion.predictions import Prediction
+
+FEW_ROWS = 64
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Answering:
+    """Answers inference requests for the models that are served."""
+
+    def __init__(self, models: Models, caller_of: Callable[[Request], Awaitable[Actor]], journal: Journal[Prediction]) -> None:
+        self._models, self._caller_of, self._journal = models, caller_of, journal
+
+    async def infer(self, name: str, version: str | None, request: Request) -> bytes:
+        """The answer as JSON."""
+        caller = await self._caller_of(request)
+        body = parsed(await request.body())
+        ready = self._models.peek(name)
+        key, loaded = ready if ready is not None else await run_in_threadpool(self._models.get, name)
+        require_version(loaded, version)
+        few = loaded.runtime.quick and bool(body.inputs) and len(body.inputs[0].data) <= FEW_ROWS
+        one, outputs = (
+            predict(key, loaded, body, caller.id) if few else await run_in_threadpool(predict, key, loaded, body, caller.id)
+        )
+        await self._journal.keep(one)
+        return to_json({
+            "model_name": name, "model_version": loaded.version, "id": body.id or one.id, "outputs": outputs,
+            "parameters": {"digest": loaded.digest, "prediction_id": one.id},
+        })  # fmt: skip
+
+
+def predict(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) -> tuple[Prediction, list[dict[str, Any]]]:
+    """What is to be logged, and the outputs. Raises InvalidInput."""
+    started = time.perf_counter()
+    fed = loaded.shape.feed(body.inputs)
+    outputs = described(loaded.runtime.outputs, loaded.runtime.run(fed.columns))
+    chosen = sum(1 for score in scores(outputs, fed.rows) if score is not None and score >= POSITIVE_FROM)
+    one = Prediction(
+        id=str(uuid4()), model=key, digest=loaded.digest, caller=caller, rows=fed.rows, input_hash=fed.hash,
+        output=outputs[-1]["data"][:MOST_ROWS], latency_ms=(time.perf_counter() - started) * 1000, positives=chosen,
+        missing=fed.missing,
+    )  # fmt: skip
+    return one, outputs
+
+
+def parsed(text: bytes) -> Inference:
+    """The request in the protocol's form. Raises InvalidInput."""
+    try:
+        return Inference.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput("The request is not of the protocol's form.") from error
+
+
+def require_version(loaded: Loaded, version: str | None) -> None:
+    """Raises NotDeployed when another version is asked for."""
+    if version not in (None, loaded.version):
+        raise NotDeployed("That version of the model is not deployed.")
