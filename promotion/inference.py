@@ -18,7 +18,8 @@ MOST_ROWS = 10_000
 DATATYPES = {"float": ("FP32", "FP64"), "integer": ("INT32", "INT64", "FP32", "FP64"), "string": ("BYTES",)}
 POSITIVE_FROM = 0.5
 KINDS = {"f": "FP32", "i": "INT64"}
-NUMBERS, TEXTS = frozenset((int, float, type(None))), frozenset((str,))
+NUMBERS: frozenset[type] = frozenset((int, float, type(None)))
+TEXTS: frozenset[type] = frozenset((str,))
 
 
 class Tensor(BaseModel):

@@ -124,14 +124,16 @@ class Lightgbm(_Matrix):
             raise NotServable("The model takes another number of inputs than its contract says.")
 
     def run(self, columns: Columns) -> Sequence[Any]:
-        return [self._booster.predict(self._matrix(columns), num_threads=self._threads).astype("float32")]
+        import numpy as np
+
+        return [np.asarray(self._booster.predict(self._matrix(columns), num_threads=self._threads), dtype=np.float32)]
 
 
 class Skops:
     """scikit-learn estimators in skops' form, of types that were reviewed only."""
 
     platform, quick = "sklearn", False
-    outputs = ("score",)
+    outputs: tuple[str, ...] = ("score",)
 
     def __init__(self, file: Path, inputs: Sequence[Input], threads: int) -> None:
         import skops.io
@@ -169,7 +171,7 @@ def _kind(file: Path) -> str | None:
     base = file.name.lower()
     for one in (skops_format, lightgbm_format, xgboost_format, onnx_format):
         if one.looks_like(base, head):
-            return one.NAME
+            return str(one.NAME)
     if head.lstrip().startswith(b"{") and file.stat().st_size <= LARGEST_JSON:
         try:
             value = json.loads(file.read_bytes())

@@ -1,4 +1,4 @@
-"""Run in the jail: an ONNX model on live, held-back and snapshot rows; aggregates only are written.
+"""Run in the jail: the model on live, held-back and snapshot rows; aggregates only are written.
 
 usage: score_in_jail.py TASK, with everything below /sallyport
 """
@@ -10,10 +10,10 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import onnxruntime
 
-from promotion import groups, leaks, measures, membership
+from promotion import groups, leaks, measures, membership, runtimes
 from promotion.feature_rows import Rows, Unreadable
+from promotion.model_contracts import Input
 
 POSITIVE_FROM = 0.5
 MOST_EXPLAINED = 5_000
@@ -26,16 +26,11 @@ THREADS = 2
 class Model:
     """The model's score for rows: its last output, or the last column of it."""
 
-    def __init__(self, folder: str) -> None:
-        files = sorted(Path(folder).rglob("*.onnx"))
-        if len(files) != 1:
-            raise SystemExit("not one ONNX file")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
-        self.session = onnxruntime.InferenceSession(str(files[0]), options, providers=["CPUExecutionProvider"])
+    def __init__(self, folder: str, inputs: list[dict[str, Any]]) -> None:
+        self.runtime = runtimes.load(Path(folder), [Input.model_validate(one) for one in inputs], threads=THREADS)
 
     def __call__(self, inputs: dict[str, Any]) -> Any:
-        outputs = self.session.run(None, {name: values.reshape(-1, 1) for name, values in inputs.items()})
+        outputs = self.runtime.run({name: values.reshape(-1, 1) for name, values in inputs.items()})
         scores = np.asarray(outputs[-1], dtype=float)
         scores = scores[:, -1] if scores.ndim == 2 else scores
         count = len(next(iter(inputs.values())))
@@ -140,7 +135,7 @@ def main(task: str) -> None:
     contract = json.loads(Path("/sallyport/work/contract.json").read_text())
     folder = "/sallyport/model"
     try:
-        found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder))
+        found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder, contract["inputs"]))
     except Unreadable as error:
         found = {f"unreadable_{error}": 1}
     Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found)))
