@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: setup setup-dev demo test check lint bench lock reference sbom clean
+.PHONY: setup setup-dev demo test check lint bench lock reference docs sbom clean
 
 setup: $(RUN)
 setup-dev: $(DEV)
@@ -51,6 +51,10 @@ lock:
 # The reference pages are written from the code.
 reference: setup-dev
 	$(BIN)/python docs/generate.py
+
+# The pages of docs/ as a site in dist/docs.
+docs: setup-dev
+	$(BIN)/mkdocs build --quiet
 
 # What Sallyport itself is made of, with licences (CycloneDX).
 sbom: setup
