@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from psycopg.conninfo import make_conninfo
 from compliance.attestations import sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
-from gateway.catalog import datasets, snapshots
+from gateway.catalog import datasets, erasures, snapshots
 from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
 from gateway.embedded.home import write_private_bytes
+from gateway.erasing import remove_files
 from gateway.errors import GatewayError
 from gateway.progress import reporter
 from sandbox.enforcement import Limits
@@ -27,6 +29,13 @@ from sandbox.snapshots import Built, Recipe, build_snapshot
 from sandbox.sources import PostgresSource
 from sandbox.text import Scrubber
 
+
+class ErasedMeanwhile(GatewayError):
+    """The rows that were read held a person who has been erased since."""
+
+    code = "erased_meanwhile"
+
+
 BUILDER = Actor("snapshot-builder", "service")
 
 
@@ -36,18 +45,31 @@ def build(given: Services, name: str) -> str:
         wanted = snapshots.get(connection, name)
         if wanted.state not in ("queued", "building"):
             return wanted.state
-        snapshots.move(connection, name, "building", actor=BUILDER, now=given.clock())
+        begun = given.clock()
+        snapshots.move(connection, name, "building", actor=BUILDER, now=begun)
     try:
         built, facts = _build(given, wanted)
     except Exception as error:
         # Whatever broke, nobody may be left waiting; the message of an error that is not ours is never repeated.
         return _not_built(given, name, error)
+    if not _stand(given, wanted, built, facts, begun):
+        return _not_built(given, name, ErasedMeanwhile("A person was erased while the snapshot was built; ask for it again."))
+    return "built"
+
+
+def _stand(given: Services, wanted: snapshots.Snapshot, built: Built, facts: dict[str, Any], begun: datetime) -> bool:
+    """The snapshot is built, in state and ledger; or a person was erased since its rows were read, and its files are gone."""
     with given.pool.connection() as connection:
+        if erasures.since(connection, wanted.dataset, begun):
+            if built.digest not in {one.digest for one in snapshots.built(connection, wanted.project)}:
+                remove_files(given, built.digest)
+            given.remembered_file(wanted.dataset).unlink(missing_ok=True)
+            return False
         envelope = json.loads((given.snapshot_folder(built.digest) / MANIFEST).read_text("utf-8"))
         snapshots.move(
-            connection, name, "built", actor=BUILDER, now=given.clock(), digest=built.digest, envelope=envelope, facts=facts
+            connection, wanted.id, "built", actor=BUILDER, now=given.clock(), digest=built.digest, envelope=envelope, facts=facts
         )
-    return "built"
+    return True
 
 
 def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str, Any]]:
@@ -55,7 +77,7 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
         dataset = datasets.get(connection, wanted.dataset)
         wrapped = wrapped_key(connection, wanted.project)
     key = given.vault.unwrap_data_key(wrapped)
-    memory = given.home.folder("remembered") / f"{dataset.id}.sealed"
+    memory = given.remembered_file(dataset.id)
     recipe = Recipe(
         key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits),
         scrubber=Scrubber(engine=given.settings.text_engine),

@@ -31,7 +31,7 @@ from policies.client import Engine, PolicyClient
 from promotion.store import ModelStore
 from promotion.tracking import Tracking
 from sandbox.contracts import Contract
-from sandbox.sources import FolderSource, load_into_postgres
+from sandbox.sources import FolderSource, delete_person, load_into_postgres
 
 CONNECT_SECONDS = 5
 POOL_SIZE = 16
@@ -87,6 +87,15 @@ class Services:
         """The live tables hold the rows of `folder`'s table files."""
         with psycopg.connect(self.database("live_loader", "live")) as connection:
             return load_into_postgres(contract, FolderSource(folder), connection)
+
+    def delete_live(self, contract: Contract, person: str) -> dict[str, int]:
+        """The live tables hold no row of the person; how many went of each."""
+        with psycopg.connect(self.database("live_loader", "live")) as connection:
+            return delete_person(contract, person, connection)
+
+    def remembered_file(self, dataset: str) -> Path:
+        """What the last build of a dataset made of its texts, sealed."""
+        return self.home.folder("remembered") / f"{dataset}.sealed"
 
     def database(self, role: str, name: str) -> str:
         """The address of a database for one of the gateway's own roles."""

@@ -251,12 +251,23 @@ def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Rec
         "contract": {"digest": contract.digest, "version": contract.version},
         "source": {"digest": digest(canonical_json(sources)), "rows": {name: f.height for name, f in live.items()}},
         "recipe": {"digest": digest(canonical_json(told)), **told},
+        "persons": _persons(contract),
         "keys": {table.name: key for table in contract.tables if (key := _released_key(table))},
         "wrapped_key": recipe.wrapped_key,
         "limits": {"min_k": recipe.limits.min_k, "min_l": recipe.limits.min_l, "k": recipe.limits.k},
         "risk": facts,
         "holdout": contract.holdout,
     }
+
+
+def _persons(contract: Contract) -> dict[str, dict[str, str]]:
+    """Table -> the column that names its rows' person, as the snapshot names them."""
+    told = {}
+    for table in contract.tables:
+        column = table.column(contract.person_column(table) or "")
+        if column is not None:
+            told[table.name] = {"column": column.name, "kind": column.kind, "treatment": str(column.treatment)}
+    return told
 
 
 def _released_key(table: Table) -> list[str]:

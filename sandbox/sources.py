@@ -124,6 +124,30 @@ def load_into_postgres(contract: Contract, source: Source, connection: Connectio
     return {name: frame.height for name, frame in frames.items()}
 
 
+def delete_person(contract: Contract, person: str, connection: Connection[Any]) -> dict[str, int]:
+    """No live table holds a row of the person any more; returns the rows of each that went.
+
+    As role live_owner in the caller's transaction, tables that refer to the person first. Raises SourceMismatch.
+    """
+    if contract.person_key is None:
+        raise SourceMismatch("The contract says of no column that it names a person.")
+    connection.execute("SET LOCAL ROLE live_owner")
+    home, gone = contract.person_key.partition(".")[0], {}
+    for table in sorted(contract.tables, key=lambda t: t.name == home):
+        column = table.column(contract.person_column(table) or "")
+        if column is None:
+            continue
+        statement = sql.SQL("DELETE FROM {} WHERE {} = CAST(%s AS {})").format(
+            sql.Identifier(contract.id, table.name.lower()), sql.Identifier(column.name.lower()),
+            sql.SQL(POSTGRES_TYPES[column.logical_type]),
+        )  # fmt: skip
+        try:
+            gone[table.name] = connection.execute(statement, (person,)).rowcount
+        except PostgresError:  # its own words repeat the key, so they are not passed on
+            raise SourceMismatch(f"The rows of a person cannot be deleted from table {table.name}.") from None
+    return gone
+
+
 def _create(connection: Connection[Any], schema: str, table: Table) -> None:
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(column.name.lower()), sql.SQL(POSTGRES_TYPES[column.logical_type]))

@@ -10,8 +10,10 @@ from typing import Any
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, Field
 
+from gateway import erasing
 from gateway.api.dependencies import Asking, Given
 from gateway.catalog import datasets as catalog
+from gateway.catalog import erasures, snapshots
 from gateway.catalog.projects import ensure_project
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -27,6 +29,12 @@ class NewDataset(BaseModel):
 
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
     contract: str = Field(max_length=1_000_000)
+
+
+class Forgotten(BaseModel):
+    """The key of the person to erase. Sent in the body, for addresses are logged; it is stored nowhere."""
+
+    person: str = Field(min_length=1, max_length=500)
 
 
 class InvalidUpload(GatewayError):
@@ -98,9 +106,46 @@ def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) ->
         return catalog.get(connection, dataset).as_json()
 
 
+@router.post("/datasets/{dataset}/erasures", status_code=201)
+def erase(dataset: str, body: Forgotten, given: Given, asking: Asking) -> dict[str, Any]:
+    """The person is in no live row and in no snapshot; where a snapshot held them, another is being built in its place."""
+    with given.pool.connection() as connection:
+        found = catalog.get(connection, dataset)
+    decision = _may_erase(given, asking, found, "erase a person from")
+    may_build = given.enforcer.decide(given.enforcer.question(asking, "build", _snapshot_of(found.contract, found.project)))
+    done = erasing.erase(given, found, body.person, actor=asking.actor(), decision_id=decision.decision_id)
+    if not done["snapshots"] or not may_build.allow:
+        return done | {"rebuild": None}
+    with given.pool.connection() as connection:
+        again = snapshots.request(
+            connection, found, actor=asking.actor(), decision_id=may_build.decision_id, limits=may_build.obligations,
+            now=given.clock(),
+        )  # fmt: skip
+    given.jobs.build_snapshot(again.id)
+    return done | {"rebuild": again.id}
+
+
+@router.get("/datasets/{dataset}/erasures")
+def erased(dataset: str, given: Given, asking: Asking) -> dict[str, Any]:
+    """The erasures of a dataset, newest first: when, at whose word and what went; never who it was."""
+    with given.pool.connection() as connection:
+        found = catalog.get(connection, dataset)
+        _may_erase(given, asking, found, "see the erasures of")
+        return {"items": [erasure.as_json() for erasure in erasures.every(connection, dataset)], "next": None}
+
+
+def _may_erase(given: Services, asking: Subject, dataset: catalog.Dataset, what: str) -> Decision:
+    resource = {"type": "dataset", "id": dataset.id, "project": dataset.project}
+    return given.enforcer.require(asking, "erase", resource, what=f"{what} {dataset.id}")
+
+
+def _snapshot_of(contract: Contract, project: str) -> dict[str, Any]:
+    return {"type": "snapshot", "id": contract.id, "project": project, "unclassified": list(contract.unclassified)}
+
+
 def _may_build(given: Services, asking: Subject, contract: Contract, project: str, what: str) -> Decision:
     """Who may build snapshots of a dataset may also say what its columns are (POLICY.md, action `build`)."""
-    resource = {"type": "snapshot", "id": contract.id, "project": project, "unclassified": list(contract.unclassified)}
+    resource = _snapshot_of(contract, project)
     what = f"{what} {contract.id}"
     if project not in asking.projects:
         given.enforcer.refuse(asking, "build", resource, reason="not_in_project", what=what)

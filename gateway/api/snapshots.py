@@ -106,8 +106,8 @@ def _readable(name: str, given: Services, asking: Subject) -> Path:
     found = _visible(name, given, asking)
     resource = {"type": "dataset", "id": found.dataset, "project": found.project, "zone": "sandbox", "columns": []}
     given.enforcer.require(asking, "read", resource, what=f"read snapshot {found.id}")
-    if found.digest is None:
-        raise snapshots.WrongState("The snapshot is not built.")
+    if found.digest is None or found.state != "built":
+        raise snapshots.WrongState(found.detail or "The snapshot is not built.")
     folder = given.snapshot_folder(found.digest)
     if not folder.is_dir():
         raise snapshots.SnapshotNotFound("The snapshot's time was over, and it was deleted; its manifest is kept.")

@@ -51,6 +51,24 @@ CREATE TABLE IF NOT EXISTS catalog.features (
     PRIMARY KEY (name, version)
 );
 
+-- 'erased': it held a person who was erased since; its files are gone, what was said of it stays.
+ALTER TABLE catalog.snapshots DROP CONSTRAINT IF EXISTS snapshots_state_check;
+ALTER TABLE catalog.snapshots ADD CONSTRAINT snapshots_state_check
+    CHECK (state IN ('queued', 'building', 'built', 'refused', 'failed', 'erased'));
+
+-- Persons taken out of a dataset and its snapshots. Who it was stands nowhere: `person` is a digest keyed by the project's key.
+CREATE TABLE IF NOT EXISTS catalog.erasures (
+    id          text PRIMARY KEY,
+    dataset     text NOT NULL REFERENCES catalog.datasets,
+    project     text NOT NULL REFERENCES catalog.projects,
+    person      text NOT NULL,
+    asked_by    text NOT NULL,
+    decision_id text NOT NULL,
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz,
+    result      jsonb NOT NULL DEFAULT '{}'
+);
+
 -- Bundles of evidence: asked for, made by a worker.
 CREATE TABLE IF NOT EXISTS catalog.exports (
     id           text PRIMARY KEY,

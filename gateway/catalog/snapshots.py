@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,15 +22,17 @@ from gateway.errors import GatewayError
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     "queued": ("building", "failed"),
     "building": ("building", "built", "refused", "failed"),  # again, when a worker was killed in the middle
-    "built": (),
+    "built": ("erased",),
     "refused": (),
     "failed": (),
+    "erased": (),
 }
 EVENTS = {
     "building": "snapshot:build-started",
     "built": "snapshot:built",
     "refused": "snapshot:refused",
     "failed": "snapshot:failed",
+    "erased": "snapshot:erased",
 }
 COLUMNS = (
     "id, dataset, project, state, requested_by, requested_at, decision_id, limits, progress, digest, envelope,"
@@ -114,7 +118,7 @@ def request(
 def move(
     connection: Connection[Any],
     snapshot: str,
-    state: Literal["building", "built", "refused", "failed"],
+    state: Literal["building", "built", "refused", "failed", "erased"],
     *,
     actor: Actor,
     now: datetime,
@@ -123,6 +127,7 @@ def move(
     code: str | None = None,
     detail: str | None = None,
     facts: Mapping[str, Any] | None = None,
+    refs: Mapping[str, str] | None = None,
 ) -> None:
     """The snapshot is in `state`, which its life cycle allows, and the ledger says so in the same transaction."""
     before = _select(connection, "WHERE id = %s FOR UPDATE", (snapshot,))
@@ -143,11 +148,18 @@ def move(
             project=before[0].project,
             outcome=state if state == "refused" or state == "failed" else "done",  # noqa: PLR1714 - told apart by mypy
             reasons=(code,) if code else (),
-            refs={"decision_id": before[0].decision_id, "dataset": before[0].dataset},
+            refs={"decision_id": before[0].decision_id, "dataset": before[0].dataset, **(refs or {})},
             detail=facts or {},
             occurred_at=now,
         ),
     )
+
+
+def predicate(snapshot: Snapshot) -> dict[str, Any]:
+    """What the manifest of a built snapshot says, as the gateway stored it when it signed it."""
+    payload: dict[str, Any] = json.loads(base64.b64decode((snapshot.envelope or {})["payload"]))
+    found: dict[str, Any] = payload["predicate"]
+    return found
 
 
 def report_progress(connection: Connection[Any], snapshot: str, *, step: str, done: int, total: int) -> None:

@@ -64,6 +64,28 @@ def send_rows(gateway: Gateway, dataset: str, paths: Sequence[Path]) -> Any:
         return gateway.post(f"/v1/datasets/{dataset}/rows", files=files)
 
 
+@command.command()
+@click.argument("dataset")
+@click.option(
+    "--person-file", type=click.File(encoding="utf-8"), help="A file that holds the person's key alone, '-' for standard input."
+)
+@click.option("--json", "as_json", is_flag=True, help="What went, as JSON on standard output.")
+@as_role("data-steward")
+def erase(gateway: Gateway, dataset: str, person_file: Any, as_json: bool) -> None:
+    """Take a person out of the live tables of DATASET and out of every snapshot that holds them, and build one anew.
+
+    The person's key is asked for without being shown, or read from --person-file: never an argument, which others would see.
+    """
+    person = person_file.read().strip("\r\n") if person_file else click.prompt("The person's key", hide_input=True, err=True)
+    done = gateway.post(f"/v1/datasets/{dataset}/erasures", {"person": person})
+    say(f"{dataset}: " + ", ".join(f"{count:,} rows of {name}" for name, count in done["rows"].items()) + " erased")
+    say(f"{len(done['snapshots']):,} snapshots held the person; their files are gone")
+    if done["rebuild"]:
+        say(f"snapshot {done['rebuild']} is being built in their place")
+    if as_json:
+        emit_json(done)
+
+
 @command.command("list")
 @as_role("data-steward")
 def list_(gateway: Gateway) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 DAY = 86_400
 TREATMENT = {"direct": "pseudonym", "quasi": "generalise", "sensitive": "clear", "insensitive": "clear"}
-KINDS = {"read": "dataset", "build": "snapshot", "promote": "model", "release": "egress", "export": "audit"}
+KINDS = {
+    "read": "dataset", "build": "snapshot", "erase": "dataset", "promote": "model", "release": "egress", "export": "audit",
+}  # fmt: skip
 CHECKS = {"low": {"artifact", "lineage", "data-quality", "performance"}}
 CHECKS["medium"] = CHECKS["low"] | {"leakage", "fairness"}
 CHECKS["high"] = CHECKS["medium"] | {"membership-inference", "explanation"}
@@ -74,6 +76,8 @@ def judge(q: Any, datasets: Any) -> list[str] | dict[str, Any]:
         return promote(r, c) or {}
     if action == "release":
         return release(r) or {}
+    if action == "erase":
+        return erase(s, r) or {}
     if action == "export":
         return {} if "compliance-officer" in s.get("roles", []) else ["role_not_permitted"]
     return build(s, r)
@@ -238,6 +242,18 @@ def build(s: Any, r: Any) -> list[str] | dict[str, Any]:
     if r.get("unclassified") != []:
         reasons.append("unclassified_column")
     return reasons or {"min_k": 11, "min_l": 2, "max_prosecutor_risk": 0.09}
+
+
+def erase(s: Any, r: Any) -> list[str]:
+    """Not in POLICY.md: a person who is a steward of the project, with a second factor."""
+    reasons = []
+    if s["type"] != "person" or "data-steward" not in s.get("roles", []):
+        reasons.append("role_not_permitted")
+    if s.get("mfa") is not True:
+        reasons.append("mfa_required")
+    if r.get("project") is None or r["project"] not in s.get("projects", []):
+        reasons.append("not_in_project")
+    return reasons
 
 
 def promote(r: Any, c: Any) -> list[str]:

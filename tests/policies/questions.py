@@ -110,14 +110,19 @@ def export() -> dict[str, Any]:
     return question("export", person("compliance-officer"), {"type": "audit", "id": "ledger"})
 
 
+def erase() -> dict[str, Any]:
+    return question("erase", person("data-steward"), {"type": "dataset", "id": "clinic", "project": "readmission"})
+
+
 GOOD = {
     "sandbox": sandbox, "live": live, "re_identification": re_identification, "break_glass": break_glass, "service": service,
-    "build": build, "promote": promote, "release": release, "export": export,
+    "build": build, "promote": promote, "release": release, "export": export, "erase": erase,
 }  # fmt: skip
 
 WORDS = (
     "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote",
-    "release", "export", "live", "sandbox", "clinic", "bank", "readmission", "data-scientist", "data-steward", "model-validator",
+    "release", "export", "erase", "live", "sandbox", "clinic", "bank",
+    "readmission", "data-scientist", "data-steward", "model-validator",
     "on-call",
     "privacy-officer", "compliance-officer", "operator", "output-checker", "model-debugging", "re-identification",
     "incident-response", "deployed", "approved", "low", "medium", "high", "critical", "info", "passed", "failed", "waived",

@@ -30,6 +30,7 @@ denied(codes) := {"allow": false, "reasons": codes, "obligations": {}}
 resource_types := {
 	"read": "dataset",
 	"build": "snapshot",
+	"erase": "dataset",
 	"promote": "model",
 	"release": "egress",
 	"export": "audit",
@@ -71,6 +72,8 @@ reasons := data.sallyport.sandbox.reasons if {
 	input.action == "read"
 } else := data.sallyport.build.reasons if {
 	input.action == "build"
+} else := data.sallyport.erase.reasons if {
+	input.action == "erase"
 } else := data.sallyport.promote.reasons if {
 	input.action == "promote"
 } else := data.sallyport.release.reasons if {

@@ -118,6 +118,13 @@ release := {
 	"context": {"now": 1000},
 }
 
+erase := {
+	"subject": object.union(person, {"roles": ["data-steward"]}),
+	"action": "erase",
+	"resource": {"type": "dataset", "id": "clinic", "project": "readmission"},
+	"context": {"now": 1000},
+}
+
 export := {
 	"subject": object.union(person, {"roles": ["compliance-officer"]}),
 	"action": "export",

@@ -113,9 +113,9 @@ complete if {
 
 time_given if input.context.now
 
-time_given if input.action in {"build", "release", "export"}
+time_given if input.action in {"build", "erase", "release", "export"}
 
 # Whoever made it cannot be told from whoever approves it when the author is not named.
 author_given if input.resource.author != ""
 
-author_given if input.action in {"read", "build", "export"}
+author_given if input.action in {"read", "build", "erase", "export"}

@@ -1,0 +1,73 @@
+"""A person taken out of a dataset: live rows deleted, snapshots that hold them marked and their files removed, one built anew.
+
+Every step finds what is left to do by looking, so an erasure that was cut short is finished by asking for it again. Copies that
+were fetched, and backups, are out of reach: docs/how-to/snapshots.md says what to do about them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from compliance.entries import Actor
+from gateway.catalog import erasures, snapshots
+from gateway.catalog.datasets import Dataset
+from gateway.catalog.projects import wrapped_key
+from gateway.catalog.snapshots import Snapshot
+from gateway.composition import Services
+from gateway.errors import GatewayError
+from sandbox.holding import holds, keyed_digest, persons_named
+
+GONE = "It held a person who was erased since; its files are gone. A newer snapshot of the dataset takes its place."
+
+
+class NoPersons(GatewayError):
+    """The dataset's contract says of no column that it names a person."""
+
+    code = "no_person_key"
+
+
+def erase(given: Services, dataset: Dataset, person: str, *, actor: Actor, decision_id: str) -> dict[str, Any]:
+    """No live row and no file of a snapshot holds the person; what went, in counts. Raises GatewayError, SourceMismatch."""
+    if dataset.contract.person_key is None:
+        raise NoPersons(f"The contract of {dataset.id} says of no column that it names a person.")
+    with given.pool.connection() as connection:
+        key = given.vault.unwrap_data_key(wrapped_key(connection, dataset.project))
+        erasure = erasures.start(
+            connection, dataset, person=keyed_digest(key, person), actor=actor, decision_id=decision_id, now=given.clock()
+        )
+    rows = given.delete_live(dataset.contract, person)
+    with given.pool.connection() as connection:
+        erasures.lock(connection, dataset.id)
+        gone = [one for one in snapshots.built(connection, dataset.project) if _holds(given, dataset, one, key, person)]
+        for one in gone:
+            _mark(given, connection, one, actor, erasure.id)
+        left = {one.digest for one in snapshots.built(connection, dataset.project)}
+    for digest in {one.digest for one in gone if one.digest} - left:
+        remove_files(given, digest)
+    result = {"rows": rows, "snapshots": [one.id for one in gone]}
+    with given.pool.connection() as connection:
+        erasures.finish(connection, erasure, actor=actor, now=given.clock(), rows=rows, result=result)
+    return {"id": erasure.id, "person": erasure.person, **result}
+
+
+def remove_files(given: Services, digest: str) -> None:
+    """Neither the released nor the held-back rows of the snapshot of that digest are there any more."""
+    for folder in (given.snapshot_folder(digest), given.holdout_folder(digest)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holds(given: Services, dataset: Dataset, one: Snapshot, key: bytes, person: str) -> bool:
+    if one.dataset != dataset.id or one.digest is None:
+        return False
+    persons = persons_named(snapshots.predicate(one))
+    return any(
+        holds(folder, persons, key, person) for folder in (given.snapshot_folder(one.digest), given.holdout_folder(one.digest))
+    )
+
+
+def _mark(given: Services, connection: Any, one: Snapshot, actor: Actor, erasure: str) -> None:
+    snapshots.move(
+        connection, one.id, "erased", actor=actor, now=given.clock(), digest=one.digest, envelope=one.envelope, code="erased",
+        detail=GONE, refs={"erasure_id": erasure},
+    )  # fmt: skip
