@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "snapshot": ("gateway.commands.snapshot", "command", "de-identified snapshots"),
     "run": ("gateway.commands.run", "command", "a script on a snapshot, isolated"),
     "access": ("gateway.commands.access", "command", "live access: request, approve, lease, revoke"),
+    "reproduce": ("gateway.commands.reproduce", "command", "train a promoted model again, and compare"),
     "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
     "features": ("gateway.commands.features", "command", "features defined once, for snapshots and live rows"),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from compliance.canonical import digest_file
 from gateway.client import Gateway
 from gateway.commands.snapshot import fetch
 from sandbox.jail import Limits, Outcome, run_isolated
 
 # Where things stand inside; a folder of our own, because Python may be installed anywhere else.
+RECIPE = "recipe.json"
 SNAPSHOT, WORK, CODE = "/sallyport/snapshot", "/sallyport/work", "/sallyport/script"
 
 
@@ -27,8 +30,12 @@ def run_script(
     work: Path,
     limits: Limits,
     timeout: int,
+    extra: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The first of `files` has run on the snapshot with the others beside it; what it wrote to /sallyport/work is in `work`.
+
+    Beside them stands recipe.json: script, arguments, snapshot, the files by digest. A run that logs that folder as its artifacts
+    `sallyport-code` can be trained again (`sallyport reproduce`). `extra` are more variables of its environment.
 
     It gets the caller's short-lived token for the tracking server of the snapshot's project and no other secret.
     """
@@ -39,12 +46,17 @@ def run_script(
         code.mkdir()
         for file in files:
             shutil.copyfile(file, code / file.name)
+        recipe = {
+            "script": files[0].name, "arguments": list(arguments), "snapshot": found["digest"],
+            "files": {file.name: digest_file(file) for file in files}, "python": platform.python_version(),
+        }  # fmt: skip
+        (code / RECIPE).write_text(json.dumps(recipe, indent=1), "utf-8")
         return run_isolated(
             [sys.executable, f"{CODE}/{files[0].name}", *arguments],
             read_only={data: SNAPSHOT, code: CODE},
             writable={work: WORK},
             socket=gateway.socket,
-            env=_environment(gateway, found, files[0]),
+            env=_environment(gateway, found, files[0]) | dict(extra or {}),
             limits=limits,
             timeout=timeout,
         )
@@ -57,7 +69,8 @@ def _environment(gateway: Gateway, snapshot: dict[str, str], script: Path) -> di
         "SALLYPORT_SNAPSHOT_DATASET": snapshot["dataset"],
         "SALLYPORT_PROJECT": snapshot["project"],
         "SALLYPORT_WORK": WORK,
-        "SALLYPORT_CODE_DIGEST": "sha256:" + hashlib.sha256(script.read_bytes()).hexdigest(),
+        "SALLYPORT_CODE": CODE,
+        "SALLYPORT_CODE_DIGEST": digest_file(script),
         "SALLYPORT_CODE_REVISION": _revision(script),
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:8080/mlflow/{snapshot['project']}",
         "MLFLOW_TRACKING_TOKEN": gateway.token(),

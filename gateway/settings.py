@@ -18,7 +18,7 @@ from sandbox.text.engines import MODEL
 PREFIX = "SALLYPORT_"
 # Variables of commands and of code in the sandbox, which are not settings of a server.
 OTHERS = frozenset(
-    ("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE_DIGEST", "CODE_REVISION")
+    ("USER", "PROJECT", "SNAPSHOT_DATASET", "SNAPSHOT", "SNAPSHOT_DIGEST", "WORK", "OPA", "CODE", "CODE_DIGEST", "CODE_REVISION")
 )
 NEEDED = ("GATEWAY_URL", "MODEL_SERVER_URL", "VAULT_ADDR", "OIDC_ISSUER", "POSTGRES_HOST")
 

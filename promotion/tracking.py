@@ -87,15 +87,41 @@ class Tracking:
         """`target` holds the files of the model at `uri` (runs:/ID/NAME or models:/m-ID); returns its run id."""
         model = self._model(uri)
         root = str(model["info"]["artifact_uri"]).removeprefix("mlflow-artifacts:/").lstrip("/")
+        if not self._copy(root, target):
+            raise ModelNotFound("The tracked model has no files.")
+        return str(model["info"].get("source_run_id", ""))
+
+    def _copy(self, root: str, target: Path) -> int:
+        """`target` holds the files below `root`; how many they are."""
         size = count = 0
         for path, length in self._files(root):
             size, count = size + length, count + 1
             if size > LARGEST_MODEL_BYTES or count > MOST_FILES:
                 raise ModelTooLarge("The model has more files or bytes than may be submitted.")
             self._download(f"{root}/{path}", _inside(target, path))
-        if not count:
-            raise ModelNotFound("The tracked model has no files.")
-        return str(model["info"].get("source_run_id", ""))
+        return count
+
+    def fetch_artifacts(self, run_id: str, below: str, target: Path) -> int:
+        """`target` holds the files that the run logged below that path, whose number is returned."""
+        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        root = str(answer["info"]["artifact_uri"]).removeprefix("mlflow-artifacts:/").lstrip("/")
+        return self._copy(f"{root}/{below}", target)
+
+    def model_names(self, run_id: str) -> list[str]:
+        """The names of the models that the run logged."""
+        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        outputs = answer.get("outputs", {}).get("model_outputs", [])
+        return [str(self._logged(output["model_id"])["info"]["name"]) for output in outputs]
+
+    def create_run(self, like: str, tags: Mapping[str, str], now: int) -> str:
+        """The id of a new run in the experiment of `like`; `now` in milliseconds since the epoch."""
+        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": like}).json()["run"]
+        body = {
+            "experiment_id": answer["info"]["experiment_id"], "start_time": now,
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+        }  # fmt: skip
+        made = self._send("POST", "/api/2.0/mlflow/runs/create", json=body).json()["run"]
+        return str(made["info"]["run_id"])
 
     def _model(self, uri: str) -> Mapping[str, Any]:
         if found := LOGGED_MODEL.fullmatch(uri):

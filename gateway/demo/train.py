@@ -107,6 +107,7 @@ def track(contract: dict[str, Any], model: Any, frame: pd.DataFrame, auc: float)
             }
         )
         mlflow.log_metric("roc_auc", auc)
+        mlflow.log_artifacts(os.environ["SALLYPORT_CODE"], "sallyport-code")  # so that `sallyport reproduce` can train again
         mlflow.onnx.log_model(onnx.load_from_string(graph.SerializeToString()), name="model", pip_requirements=["onnxruntime"])
     return str(run.info.run_id)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import psutil
 import pytest
 
 from compliance.verify import verify_bundle
+from gateway.demo.domains import DOMAINS
 from gateway.demo.story import STEPS
 from gateway.embedded import processes
 from gateway.embedded.home import Home
 from gateway.embedded.stack import ORDER
+from promotion.checks import CHECKS
 
 SALLYPORT = str(Path(sys.executable).with_name("sallyport"))
 
@@ -118,6 +121,51 @@ def test_a_second_run_in_the_same_home_gives_the_same_snapshot(report: dict[str,
     again = json.loads(done.stdout)
     assert again["snapshot"]["digest"] == report["snapshot"]["digest"]
     assert again["promotion"]["version"] > report["promotion"]["version"]
+
+
+def test_a_promoted_model_trained_again_gives_the_same_bytes_and_another_script_is_refused(
+    report: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    digest = report["promotion"]["digest"]
+    done = sallyport(home, "reproduce", digest, "--as", "dana")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["outcome"], found["files"], found["metrics"]) == ("bytes", [], {})
+    assert found["run_id"] == report["train"]["run_id"] != found["again"]
+    (tmp_path / "train.py").write_text("print('another script')\n")
+    other = sallyport(home, "reproduce", digest, "--script", str(tmp_path / "train.py"), "--as", "dana")
+    assert other.returncode == 1 and "not_reproducible" in other.stderr
+    unknown = sallyport(home, "reproduce", "sha256:" + "0" * 64, "--as", "dana")
+    assert unknown.returncode == 1 and "not_reproducible" in unknown.stderr
+
+
+def test_a_worker_killed_in_the_middle_of_its_checks_loses_and_doubles_none(
+    report: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    contract = tmp_path / "model.yaml"
+    contract.write_text(DOMAINS["clinic"].model_contract.read_text("utf-8").replace("tier: medium", "tier: high"))
+    run = f"runs:/{report['train']['run_id']}/model"
+    sent = sallyport(
+        home, "promote", "submit", run, "--contract", str(contract), "--project", "readmission", "--no-wait", "--as", "dana"
+    )
+    promotion = json.loads(sent.stdout)["id"]
+    for least in (0, 2, 4):  # in one of the first checks, the next but one and so on
+        while len(json.loads(sallyport(home, "promote", "show", promotion, "--as", "dana").stdout)["checks"]) < least:
+            time.sleep(0.1)
+        worker = processes.running(Home(home), "worker")
+        assert worker is not None
+        worker.kill()
+        worker.wait(10)
+        assert sallyport(home, "up").returncode == 0
+    until = time.monotonic() + 120
+    while (found := json.loads(sallyport(home, "promote", "show", promotion, "--as", "dana").stdout))["state"] == "checking":
+        assert time.monotonic() < until
+    assert found["state"] == "awaiting-approval" and sorted(one["name"] for one in found["checks"]) == sorted(CHECKS)
+    assert sallyport(home, "audit", "export", "--out", str(tmp_path / "bundle"), "--as", "carl").returncode == 0
+    entries = [json.loads(line) for line in (tmp_path / "bundle" / "entries.jsonl").read_text("utf-8").splitlines()]
+    ours = [entry for entry in entries if entry.get("refs", {}).get("promotion") == promotion]
+    completed = [entry["refs"]["check"] for entry in ours if entry["type"] == "check:completed"]
+    assert sorted(completed) == sorted(CHECKS) and [one["type"] for one in ours].count("promotion:checks-passed") == 1
 
 
 def test_too_few_people_are_refused_at_the_snapshot_with_a_sentence(home: Path, tmp_path: Path) -> None:
