@@ -15,6 +15,7 @@ from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
 from gateway.identity import Subject
 from gateway.problems import Denied
+from gateway.tracing import span
 from policies.client import PolicyClient
 from policies.decisions import Decision
 
@@ -41,10 +42,12 @@ class Enforcer:
         self, input: Mapping[str, Any], *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None
     ) -> Decision:
         """The decision on `input`, already in the ledger; a failure to record it raises, so nothing goes ahead."""
-        known = self._datasets() if datasets is None else datasets
-        decision = self._client.decide(input, datasets=known, decision_id=decision_id or uuid4().hex)
-        with self._pool.connection() as connection:
-            self._record(connection, input, decision)
+        decision_id = decision_id or uuid4().hex
+        with span("decide", decision_id=decision_id):
+            known = self._datasets() if datasets is None else datasets
+            decision = self._client.decide(input, datasets=known, decision_id=decision_id)
+            with self._pool.connection() as connection:
+                self._record(connection, input, decision)
         return decision
 
     def peek(self, input: Mapping[str, Any]) -> Decision:

@@ -15,6 +15,7 @@ from gateway.embedded.home import write_private
 from gateway.errors import SettingsInvalid
 from gateway.settings import Settings
 from gateway.starting import address, begin, said
+from gateway.tracing import begin_traces, end_traces
 
 
 def main() -> None:
@@ -25,11 +26,13 @@ def main() -> None:
     with given.pool.connection() as connection:
         record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
     write_private(given.home.folder("evidence-key.pem"), given.signer.public_key_pem())
+    begin_traces(settings.traces_url, "sallyport-gateway")
     app = create_app(given)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=3)
     )
     asyncio.run(server.serve([_tcp(settings), _unix(settings.gateway_socket)]))
+    end_traces()
 
 
 def _tcp(settings: Settings) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -17,10 +18,12 @@ from gateway import problems
 from gateway.api.dependencies import Given
 from gateway.jobs import QUEUE, SCHEMA
 from gateway.logs import log_request
+from gateway.tracing import span
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 UNROUTED = "none"
+IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 router = APIRouter(tags=["health"])
@@ -87,14 +90,21 @@ class Watch:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as error:
-            answer = problems.unexpected(error)
-            if not status:
-                await answer(scope, receive, watched)
-        seconds, route = time.monotonic() - started, _route(scope)
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        with span("request", _trace_context(scope)) as traced:
+            try:
+                await self._app(scope, receive, watched)
+            except Exception as error:
+                answer = problems.unexpected(error)
+                if not status:
+                    await answer(scope, receive, watched)
+            seconds, route = time.monotonic() - started, _route(scope)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            if traced is not None:
+                traced.update_name(f"{method} {route}")
+                traced.set_attributes(
+                    {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+                    | _identifiers(scope)
+                )
         requests.add(method, route, status, seconds)
         log_request(method=method, route=route, status=status, milliseconds=1000 * seconds)
 
@@ -151,6 +161,17 @@ def _waiting(connection: Connection[Any]) -> int:
         (QUEUE,),
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _trace_context(scope: Scope) -> dict[str, str]:
+    """The caller's trace, if the request is part of one (W3C Trace Context)."""
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in (b"traceparent", b"tracestate")}
+
+
+def _identifiers(scope: Scope) -> dict[str, str]:
+    """The made-up identifiers in the request's path; a parameter of another form could be a name."""
+    given = scope.get("path_params") or {}
+    return {f"sallyport.{key}": str(value) for key, value in given.items() if IDENTIFIER.fullmatch(str(value))}
 
 
 def _route(scope: Scope) -> str:

@@ -59,9 +59,14 @@ class Settings(BaseModel):
         min_length=1,
         description="The language model that reads free text: a spaCy package or folder, or KIND:MODEL.",
     )
+    traces_url: str | None = Field(
+        default=None, description="An OpenTelemetry collector that takes OTLP over HTTP; unset: nothing is traced."
+    )
     listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
 
-    @field_validator("gateway_url", "model_server_url", "vault_addr", "oidc_issuer", "oidc_jwks_url", "opa_url", "mlflow_url")
+    @field_validator(
+        "gateway_url", "model_server_url", "vault_addr", "oidc_issuer", "oidc_jwks_url", "opa_url", "mlflow_url", "traces_url"
+    )
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         if value is not None:

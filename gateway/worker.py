@@ -20,6 +20,7 @@ from gateway.composition import Services, clear_staging, jobs_url
 from gateway.embedded.home import write_private
 from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, EVIDENCE_QUEUE, EXPORT_EVIDENCE, QUEUE, SCHEMA
 from gateway.starting import begin, said
+from gateway.tracing import begin_traces, end_traces, span
 from promotion import monitoring
 
 POLL_SECONDS = 0.2
@@ -42,7 +43,8 @@ def build_snapshot(snapshot: str) -> str:
 
 @DBOS.step(name="build")
 def _build(snapshot: str) -> str:
-    return building.build(services(), snapshot)
+    with span("build snapshot", snapshot_id=snapshot):
+        return building.build(services(), snapshot)
 
 
 @DBOS.workflow(name=CHECK_EGRESS)
@@ -53,7 +55,8 @@ def check_egress(request: str) -> str:
 
 @DBOS.step(name="look")
 def _look(request: str) -> str:
-    return airlock.check(services(), request)
+    with span("check egress", egress_id=request):
+        return airlock.check(services(), request)
 
 
 @DBOS.workflow(name=EXPORT_EVIDENCE)
@@ -64,7 +67,8 @@ def export_evidence(export: str) -> str:
 
 @DBOS.step(name="export")
 def _export(export: str) -> str:
-    return exporting.build(services(), export)
+    with span("export evidence", export_id=export):
+        return exporting.build(services(), export)
 
 
 @DBOS.workflow(name=CHECK_MODEL)
@@ -83,7 +87,8 @@ def _begin(promotion: str) -> list[str]:
 
 @DBOS.step(name="check")
 def _check(promotion: str, name: str) -> str:
-    return checking.check(services(), promotion, name)
+    with span(f"check {name}", promotion_id=promotion):
+        return checking.check(services(), promotion, name)
 
 
 @DBOS.step(name="finish")
@@ -130,6 +135,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     given = begin()
     _services = given
+    begin_traces(given.settings.traces_url, "sallyport-worker")
     shutil.rmtree(given.home.folder("run") / "work", ignore_errors=True)
     clear_staging(given.home)
     DBOS(config=configuration(given))
@@ -147,6 +153,7 @@ def main() -> None:
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))
     reconcile_until(stop, given)
     DBOS.destroy(workflow_completion_timeout_sec=2)
+    end_traces()
     given.close()
     os._exit(0)
 
