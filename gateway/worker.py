@@ -13,7 +13,7 @@ import threading
 
 from dbos import DBOS, DBOSConfig
 
-from gateway import building, checking, exporting, reviewing
+from gateway import building, checking, exporting, forgotten, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -120,6 +120,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
         try:
             given.access.reconcile()
             reviewing.follow_up(given)
+            forgotten.queue_again(given)
             if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
                 exporting.publish_growth(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from compliance.disclosures import NOTE, accounting
 from compliance.search import find
+from compliance.tracing import trace
 from gateway import exporting
 from gateway.api.dependencies import Asking, Given
 from gateway.composition import Services
@@ -48,6 +49,14 @@ def entries(
     with given.pool.connection() as connection:
         items = find(connection, after=after, limit=limit, since=since, until=until, equal=equal, text=text)
     return {"items": items, "next": items[-1]["seq"] if len(items) == limit else None}
+
+
+@router.get("/trace")
+def traced(given: Given, asking: Asking, id: Annotated[str, Query(min_length=1, max_length=200)]) -> dict[str, Any]:
+    """All that hangs together with an identifier: decision, grant, lease, statements, and the exports that hold them."""
+    require(given, asking, "follow an identifier")
+    with given.pool.connection() as connection:
+        return trace(connection, id).as_json()
 
 
 @router.get("/checkpoint")

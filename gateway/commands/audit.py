@@ -159,6 +159,27 @@ def disclosures(gateway: Gateway, dataset: str, since: datetime | None, until: d
     say(found["note"])
 
 
+@command.command()
+@click.argument("identifier")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
+@as_role("compliance-officer")
+def trace(gateway: Gateway, identifier: str, as_json: bool) -> None:
+    """Follow IDENTIFIER (a decision, grant, lease, promotion, snapshot) from decision to lease to statement to report."""
+    found = gateway.get("/v1/audit/trace", id=identifier)
+    if as_json:
+        emit_json(found)
+    else:
+        rows = [[_cell(one[name]) for name in ("seq", "recorded_at", "type", "outcome")] + [_cell(one["actor"]["id"]),
+                _cell(one["object"]["id"])] for one in found["items"]]  # fmt: skip
+        table(f"What hangs together with {_cell(identifier)}", ("entry", "when", "what", "outcome", "who", "object"), rows)
+        for one in found["exports"]:
+            say(f"in the export {one['export']} of {one['since']} to {one['until']} ({one['profile']})")
+    if not found["whole"]:
+        say("there is more than is shown; follow something narrower")
+    if not found["items"]:
+        fail("identifier_not_found", "No entry of the ledger names it.", "give the whole identifier")
+
+
 def _cell(value: Any) -> str:
     from compliance.reports import visible
 

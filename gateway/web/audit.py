@@ -52,7 +52,17 @@ def timeline(request: Request, given: Given, who: Visiting, id: str = "", after:
         raise FormInvalid("Give an identifier of 3 to 200 characters.")
     found = api.entries(given, who.asking, after=min(max(after, 0), 2**62), limit=200, text=id)
     following = f"/web/audit/timeline?{urlencode({'id': id, 'after': found['next']})}" if found["next"] else None
-    return page(request, "timeline.html", who, items=found["items"], id=id, following=following)
+    return page(request, "timeline.html", who, items=found["items"], id=id, following=following, traced=None)
+
+
+@router.get("/trace")
+def trace(request: Request, given: Given, who: Visiting, id: str = "") -> Response:
+    """The identifier followed: also entries that hang together with it without naming it, and the exports that hold them."""
+    id = id.strip()
+    if not IDENTIFIER.fullmatch(id):
+        raise FormInvalid("Give an identifier of 3 to 200 characters.")
+    found = api.traced(given, who.asking, id)
+    return page(request, "timeline.html", who, items=found["items"], id=id, following=None, traced=found)
 
 
 @router.get("/exports")

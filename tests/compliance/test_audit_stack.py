@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,34 @@ from gateway.embedded import processes, stack
 from gateway.embedded.home import Home
 
 pytestmark = pytest.mark.flow
+DIES = """
+import os, signal, sys
+from datetime import UTC, datetime, timedelta
+from gateway import exporting
+from gateway.composition import compose
+from gateway.identity import Subject
+from gateway.settings import Settings
+from policies.decisions import Decision
+
+given = compose(Settings.load())
+carl = Subject("carl", "person", ("compliance-officer",), (), None, mfa=True)
+since = datetime.now(UTC) - timedelta(hours=1)
+made = exporting.request(given, carl, Decision(True, (), "d", ""), since=since, until=None, profile="hipaa")
+print(made.id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)  # committed, and never queued
+"""
+
+
+def test_an_export_whose_gateway_was_killed_before_it_was_queued_is_made(
+    stack_home: Path, as_user: Callable[[str], Gateway]
+) -> None:
+    done = subprocess.run([sys.executable, "-c", DIES], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    carl, deadline = as_user("carl"), time.monotonic() + 40
+    while (found := carl.get(f"/v1/audit/exports/{done.stdout.strip()}"))["state"] in ("queued", "building"):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    assert found["state"] == "ready"
 
 
 def test_an_export_waits_for_a_worker_and_is_made_by_the_next_one(

@@ -57,6 +57,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
     "GET /v1/snapshots/{name}/difference": {"params": {"to": "0" * 32}},
     "POST /v1/sessions/end-all": {"json": {"subject": "nobody-at-all"}},
+    "GET /v1/audit/trace": {"params": {"id": "nothing"}},
     "GET /v1/audit/disclosures": {"params": {"dataset": "clinic"}},
     "POST /v1/features": {"data": {"dataset": "clinic"}, "files": [("files", ("a.sh", b""))]},
     "POST /v1/notebook-cells": {

@@ -117,11 +117,12 @@ def test_no_form_or_query_breaks_the_pages(url: str, browser: Callable[[str], Br
     name = quote(data.draw(texts), safe="")
     reads = [
         "", "datasets/NAME", "access/NAME", "access/ask/NAME", "promotions/NAME", "models/readmission/NAME", "audit",
-        "audit/timeline", "audit/exports/NAME", "boundary", "login",
+        "audit/timeline", "audit/trace", "access-reviews", "audit/exports/NAME", "boundary", "login",
     ]  # fmt: skip
     writes = [
         "access/ask/clinic", "access/NAME/approve", "access/NAME/reject", "leases/NAME/end", "promotions/NAME/approve",
         "promotions/NAME/deploy", "models/readmission/NAME/rollback", "audit/exports", "datasets/NAME/snapshots",
+        "access-reviews", "access-reviews/items/NAME/answer", "access-reviews/NAME/close",
         "leases/break-glass/NAME/review", "access/NAME/withdraw", "access/NAME/revoke", "promotions/NAME/reject",
     ]  # fmt: skip
     place = data.draw(st.sampled_from([*((path, "GET") for path in reads), *((path, "POST") for path in writes)]))

@@ -1,0 +1,34 @@
+"""Work that was asked for and never given to a worker, because the gateway died in between, is given to one.
+
+A row and its ledger entry are committed before the work is queued, so a crash leaves a row nobody works on, never work
+without a row. Queueing again what is queued already changes nothing: the same row gives the same workflow id.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gateway.composition import Services
+
+GRACE = timedelta(seconds=3)  # whoever asked is about to queue it
+SNAPSHOTS = "SELECT id FROM catalog.snapshots WHERE state = 'queued' AND requested_at < %s"
+EXPORTS = "SELECT id FROM catalog.exports WHERE state = 'queued' AND requested_at < %s"
+PROMOTIONS = "SELECT id FROM promotion.requests WHERE state = 'submitted' AND submitted_at < %s"
+EGRESS = "SELECT id, round FROM airlock.requests WHERE state = 'submitted' AND changed_at < %s"
+
+
+def queue_again(given: Services) -> None:
+    """Everything that waits for a worker is in a worker's queue."""
+    before = given.clock() - GRACE
+    with given.pool.connection() as connection:
+        snapshots, exports, promotions, egress = (
+            connection.execute(query, (before,)).fetchall() for query in (SNAPSHOTS, EXPORTS, PROMOTIONS, EGRESS)
+        )
+    for (name,) in snapshots:
+        given.jobs.build_snapshot(name)
+    for (name,) in exports:
+        given.jobs.export_evidence(name)
+    for (name,) in promotions:
+        given.jobs.check_model(name)
+    for name, round_ in egress:
+        given.jobs.check_egress(name, round_)
