@@ -29,10 +29,10 @@ class Deadline:
         self._lock = threading.Lock()
         self._watched: list[socket.socket] = []
 
-    def watch(self, handle: socket.socket) -> None:
-        """The connection does not outlast the deadline."""
+    def watch(self, connection: int) -> None:
+        """The connection of that file descriptor does not outlast the deadline, even when its owner thinks it closed."""
         with self._lock:
-            self._watched.append(handle)
+            self._watched.append(socket.socket(fileno=os.dup(connection)))
         if self.over:
             self.cut()
 
@@ -43,6 +43,13 @@ class Deadline:
             for handle in self._watched:
                 with suppress(OSError):  # it ended by itself
                     handle.shutdown(socket.SHUT_RDWR)
+
+
+    def release(self) -> None:
+        """Nothing is watched any more."""
+        with self._lock:
+            while self._watched:
+                self._watched.pop().close()
 
 
 @contextmanager
@@ -56,13 +63,14 @@ def deadline(seconds: float) -> Iterator[Deadline]:
         yield made
     finally:
         timer.cancel()
+        made.release()
 
 
 @contextmanager
 def bounded(connection: Any, seconds: float) -> Iterator[None]:
     """What is done with this PostgreSQL connection in the block ends within `seconds`, with an error if need be."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as handle, deadline(seconds) as limit:
-        limit.watch(handle)
+    with deadline(seconds) as limit:
+        limit.watch(connection.fileno())
         yield
 
 
@@ -90,7 +98,7 @@ class _Watched:
     def _watch(self) -> None:
         limit = _current.get()
         if limit is not None and self._handle is not None:
-            limit.watch(self._handle)
+            limit.watch(self._handle.fileno())
 
 
 class _Plain(_Watched, HTTPConnection):
