@@ -80,7 +80,7 @@ def parts() -> Iterator[tuple[Any, Any]]:
         processes.start(home, openbao.part(home))
         root = openbao.unseal(home)
         passwords = stack._passwords(home, root)
-        databases.ensure(home, passwords)
+        databases.ensure(lambda database: postgres.superuser(home, database), passwords)
         assert root
         provision.configure(home, root, passwords)
         openbao.revoke_root(home, root)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from psycopg_pool import ConnectionPool
 from gateway.access.service import AccessService
 from gateway.catalog import datasets
 from gateway.claims import ClaimsMapping
+from gateway.deadlines import bounded
 from gateway.embedded.home import Home
 from gateway.enforcement import Enforcer
 from gateway.errors import SettingsInvalid, StackNotRunning
@@ -36,6 +38,7 @@ from sandbox.sources import FolderSource, delete_person, load_into_postgres
 CONNECT_SECONDS = 5
 POOL_SIZE = 16
 LIVE_POOL_SIZE = 8
+LIVE_SECONDS = 30  # for making or taking back what a lease needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def compose(settings: Settings) -> Services:
     pool = ConnectionPool(address("sallyport_app", "control"), min_size=1, max_size=POOL_SIZE, open=True, timeout=10)
     live = ConnectionPool(
         address("gateway_live", "live"), min_size=0, max_size=LIVE_POOL_SIZE, open=True, timeout=CONNECT_SECONDS,
-        check=ConnectionPool.check_connection,
+        check=_still_answers,
     )  # fmt: skip
     policy = PolicyClient(_engine(settings))
     uds, tracking_address = _tracking_server(settings)
@@ -150,7 +153,7 @@ def compose(settings: Settings) -> Services:
     return Services(
         settings=settings, vault=vault, signer=vault.signer(), pool=pool, live_pool=live, policy=policy, enforcer=enforcer,
         access=AccessService(
-            pool=pool, live=live.connection, vault=vault, enforcer=enforcer, clock=now,
+            pool=pool, live=lambda: _live_connection(live), vault=vault, enforcer=enforcer, clock=now,
             directory=_directory(settings, vault),
         ),
         store=ModelStore(home.folder("models")), jobs=Jobs(jobs_url(address("sallyport_app", "control"))),
@@ -160,6 +163,19 @@ def compose(settings: Settings) -> Services:
         ),
         passwords=passwords, clock=now,
     )  # fmt: skip
+
+
+@contextmanager
+def _live_connection(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the live database that is cut when what is done with it takes too long."""
+    with pool.connection() as connection, bounded(connection, LIVE_SECONDS):
+        yield connection
+
+
+def _still_answers(connection: psycopg.Connection[Any]) -> None:
+    """The connection works. Raises psycopg.OperationalError, in time also where the server says nothing at all."""
+    with bounded(connection, CONNECT_SECONDS):
+        ConnectionPool.check_connection(connection)
 
 
 def verifier(settings: Settings) -> TokenVerifier:

@@ -44,7 +44,6 @@ class Deadline:
                 with suppress(OSError):  # it ended by itself
                     handle.shutdown(socket.SHUT_RDWR)
 
-
     def release(self) -> None:
         """Nothing is watched any more."""
         with self._lock:

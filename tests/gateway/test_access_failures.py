@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
-from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused
+from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused, superuser
 from psycopg_pool import ConnectionPool
 
+import gateway.composition
 import gateway.vault
 from compliance.entries import Actor
 from gateway.access import leases
@@ -53,7 +56,11 @@ ANSWERS = {
     "list": http(200, b"[]"),
     "sealed": http(503, b'{"errors": ["Vault is sealed"]}'),
     "broken": http(500, b'{"errors": ["1 error occurred"]}'),
+    # A byte at a time, each of them in time, for half a minute.
+    "dripping": http(200, b'{"data": ' + b" " * 300),
+    "dripping headers": b"HTTP/1.1 200 OK\r\nX-More: " + b"x" * 300,
 }
+DRIPPING = {ANSWERS["dripping"], ANSWERS["dripping headers"]}
 
 
 @contextmanager
@@ -62,6 +69,12 @@ def server(answer: bytes | None) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
     held: list[socket.socket] = []
 
+    def drip(connection: socket.socket, said: bytes) -> None:
+        with suppress(OSError):
+            for byte in said:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.1)
+
     def serve() -> None:
         while True:
             try:
@@ -69,7 +82,9 @@ def server(answer: bytes | None) -> Iterator[int]:
             except OSError:
                 return
             held.append(connection)
-            if answer is not None:
+            if answer in DRIPPING:
+                threading.Thread(target=drip, args=(connection, answer), daemon=True).start()
+            elif answer is not None:
                 connection.settimeout(2)
                 try:
                     connection.recv(65_536)
@@ -204,6 +219,41 @@ def test_without_a_working_live_database_no_lease_is_opened(
         assert failed["detail"]["taken_back"] is False, "the reconciler has to look again"
         services.access.reconcile()
     assert left_of(services, stack_home, failed["refs"]["lease_id"]) == NOTHING
+
+
+def test_a_live_database_that_does_not_get_on_opens_no_lease_and_holds_nobody_up(
+    as_user: AsUser, services: Services, stack_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody holds the lock that a lease needs: the server answers, but never with an end."""
+    monkeypatch.setattr(gateway.composition, "LIVE_SECONDS", 1)
+    name = grant(as_user, PLAIN)
+    with paused(stack_home, "worker"):
+        with superuser(stack_home) as stuck, stuck.transaction():
+            stuck.execute("LOCK TABLE masking.keys IN ACCESS EXCLUSIVE MODE")
+            in_time(lambda: door(services).open(DANA, name), LeaseFailed)
+        (failed,) = entries(services, "lease:failed", grant_id=name)
+        services.access.reconcile()
+    assert left_of(services, stack_home, failed["refs"]["lease_id"]) == NOTHING
+
+
+def test_a_connection_whose_server_froze_is_found_out_and_replaced(
+    as_user: AsUser, services: Services, stack_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.composition, "CONNECT_SECONDS", 1)
+    name = grant(as_user, PLAIN)
+    check = gateway.composition._still_answers
+    with ConnectionPool(services.database("gateway_live", "live"), min_size=1, max_size=1, open=True, check=check) as pool:
+        with pool.connection() as connection:
+            pid = connection.info.backend_pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            opened = door(services, live=lambda: gateway.composition._live_connection(pool)).open(DANA, name)
+            assert time.monotonic() - began < SECONDS
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    services.access.end(opened.id, by=TESTER)
+    assert left_of(services, stack_home, opened.id) == NOTHING
 
 
 def test_without_the_control_database_nothing_is_decided_and_the_answer_says_so(as_user: AsUser, services: Services) -> None:

@@ -135,6 +135,11 @@ FORBIDDEN = [
     "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1", "ALTER ROLE CURRENT_USER VALID UNTIL 'infinity'",
     "GRANT lease_holder TO PUBLIC",
     "SET session_preload_libraries = 'x'", "LOAD 'auto_explain'", "ALTER SYSTEM SET log_statement = 'none'", "CHECKPOINT",
+    "SELECT * FROM dblink('', '')", "CREATE PUBLICATION p", "CREATE SERVER s FOREIGN DATA WRAPPER w",
+    "ALTER ROLE CURRENT_USER SET note.kept = 'for the next'", "COMMENT ON VIEW patients IS 'for the next'",
+    "SECURITY LABEL ON VIEW patients IS 'x'", "ALTER ROLE CURRENT_USER RENAME TO x", "REASSIGN OWNED BY CURRENT_USER TO postgres",
+    "DO $$ BEGIN EXECUTE 'TABLE clinic.patients'; END $$", "DO $$ BEGIN PERFORM masking.pseudonym('a', 'b', 'c'); END $$",
+    "ALTER DATABASE live SET log_duration = off", "SET application_name TO DEFAULT; TABLE clinic.patients",
     "SELECT pg_reload_conf()", "SELECT pg_rotate_logfile()", "SELECT pg_switch_wal()", "SELECT pg_stat_reset()",
 ]  # fmt: skip
 
