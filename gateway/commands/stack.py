@@ -20,7 +20,8 @@ NEXT_STEPS = {
 
 
 @click.command()
-def up() -> None:
+@click.option("--watch", "watched", is_flag=True, help="Stay, and start again whatever ends, until `sallyport down` or Ctrl-C.")
+def up(watched: bool) -> None:
     """Start the embedded stack; what runs already is left alone."""
     from gateway.embedded import stack
 
@@ -30,6 +31,22 @@ def up() -> None:
     except GatewayError as error:
         fail(error.code, str(error), NEXT_STEPS.get(error.code))
     say(f"the stack in {home.root} is up; the gateway is at http://127.0.0.1:{home.stack()['ports']['gateway']}")
+    if watched:
+        _watch(home)
+
+
+def _watch(home: Home) -> None:
+    """Whatever of the stack ends is started again, until it is taken down or this command is told to stop."""
+    import signal
+    import threading
+
+    from gateway.embedded.watching import watch
+
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    watch(home, stop, say)
+    say("no longer watched; what runs still runs" if stop.is_set() else "the stack was taken down")
 
 
 @click.command()

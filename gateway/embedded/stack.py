@@ -38,6 +38,7 @@ def up(home: Home, report: Report) -> None:
 
 def _up(home: Home, report: Report) -> None:
     home.ensure_stack()
+    _down_mark(home).unlink(missing_ok=True)
     _require_ports(home)
     step = _Step(report)
     passwords = start_foundations(home, step.done)
@@ -80,7 +81,9 @@ def start_foundations(home: Home, done: Callable[[str], None] = lambda name: Non
 
 
 def down(home: Home, report: Report) -> None:
-    """Nothing of the stack runs; its state is kept."""
+    """Nothing of the stack runs, and who watches it lets it rest; its state is kept."""
+    if home.folder("run").is_dir():
+        _down_mark(home).touch()
     for name in reversed(ORDER):
         started = time.monotonic()
         signal = {"postgres": 2, "openbao": 2}.get(name, 15)
@@ -92,6 +95,11 @@ def status(home: Home) -> dict[str, str]:
     """part -> 'running' or 'stopped'. Raises StackNotRunning when there is no stack at all."""
     home.stack()
     return {name: "running" if processes.running(home, name) else "stopped" for name in ORDER}
+
+
+def is_down(home: Home) -> bool:
+    """Somebody took the stack down, so that what does not run is not to run."""
+    return _down_mark(home).exists()
 
 
 def is_up(home: Home) -> bool:
@@ -146,6 +154,10 @@ def worker(home: Home) -> Part:
 
 def _module(home: Home, name: str, module: str, url: str) -> Part:
     return Part(name, [sys.executable, "-m", module], lambda: _answers(url), _environment(home), seconds=120)
+
+
+def _down_mark(home: Home) -> Path:
+    return home.folder("run") / "down"
 
 
 def _environment(home: Home) -> dict[str, str]:
