@@ -11,6 +11,7 @@ import numpy as np
 Z95 = 1.959964  # the normal distribution's 97.5 % point
 BINS = 10
 MOST_CATEGORIES = 20
+NOTICEABLE = 1e-4  # of a score from 0 to 1
 DIGITS = 4  # more would tell of single persons
 
 
@@ -82,6 +83,18 @@ def importance(
         drops = [base - auc(labels, score(inputs | {name: values[random.permutation(len(values))]})) for _ in range(repeats)]
         lost[name] = float(np.mean(drops))
     return lost
+
+
+def against(score: Callable[[dict[str, Any]], Any], inputs: dict[str, Any], name: str, *, rising: bool) -> float:
+    """The share of rows in which the score goes the other way somewhere, when one number goes from tenth to tenth."""
+    known = inputs[name][np.isfinite(inputs[name])]
+    grid = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1))) if len(known) else np.empty(0)
+    count = len(inputs[name])
+    if len(grid) < 2 or not count:
+        return 0.0
+    said = np.stack([score(inputs | {name: np.full(count, value, inputs[name].dtype)}) for value in grid])
+    steps = np.diff(said, axis=0) * (1 if rising else -1)
+    return float((steps < -NOTICEABLE).any(axis=0).mean())
 
 
 def attack(member_losses: Any, other_losses: Any) -> dict[str, float]:

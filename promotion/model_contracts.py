@@ -18,12 +18,22 @@ class Strict(BaseModel):
 
 
 class Input(Strict):
-    """A column the model takes. A number outside `min` and `max` is refused at inference."""
+    """A column the model takes. A number outside `min` and `max` is refused at inference.
+
+    `monotonic` says that the score may only rise, or only fall, as this number does with all others as they are.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
     type: Literal["float", "integer", "string"]
     min: float | None = None
     max: float | None = None
+    monotonic: Literal["rising", "falling"] | None = None
+
+    @model_validator(mode="after")
+    def _numbers_rise(self) -> Self:
+        if self.monotonic and self.type == "string":
+            raise ValueError("a text neither rises nor falls")
+        return self
 
 
 class Metric(Strict):

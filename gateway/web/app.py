@@ -15,11 +15,25 @@ from starlette.exceptions import HTTPException
 from gateway import problems
 from gateway.composition import Services
 from gateway.identity import LoginTooOld
-from gateway.web import access, audit, boundary, datasets, egress, home, leases, login, models, promotions, reviews, sso
+from gateway.web import (
+    access,
+    audit,
+    boundary,
+    datasets,
+    egress,
+    home,
+    leases,
+    login,
+    models,
+    promotions,
+    reviews,
+    sso,
+    submitting,
+)
 from gateway.web.rendering import page
 from gateway.web.visitors import LoginNeeded, Visitor, visitor
 
-ROUTERS = (login, sso, home, datasets, access, leases, promotions, models, egress, audit, reviews, boundary)
+ROUTERS = (login, sso, home, datasets, access, leases, promotions, submitting, models, egress, audit, reviews, boundary)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -19,6 +19,7 @@ from gateway.web.access import FormInvalid, Text
 from gateway.web.login import TooManyLogins, address_of, prove
 from gateway.web.offers import signing_roles
 from gateway.web.rendering import page
+from gateway.web.submitting import SUBMITTING_ROLE
 from gateway.web.visitors import Acting, Visiting
 from policies.decisions import Decision
 from promotion import approvals, requests, waivers
@@ -44,7 +45,7 @@ def every(request: Request, given: Given, who: Visiting) -> Response:
     """The promotions of the visitor's projects, newest first."""
     with given.pool.connection() as connection:
         found = requests.every(connection, who.asking.projects)
-    return page(request, "promotions.html", who, items=found)
+    return page(request, "promotions.html", who, items=found, submits=SUBMITTING_ROLE in who.asking.roles)
 
 
 @router.get("/{name}")

@@ -27,6 +27,7 @@ DONE: dict[str, str] = {
     "revoked": "The grant is void, and every lease on it has ended.",
     "reviewed": "Your review is recorded.",
     "ended": "The lease has ended: its sessions, login and views are gone.",
+    "submitted": "The model is submitted, and its checks run; load this page again to see what they found.",
     "signed": "Your signature stands over exactly these bytes.",
     "deployed": "The model is in production, under a signature.",
     "rolled-back": "The earlier model is in production again, under a signature.",

@@ -17,6 +17,7 @@ from promotion.model_contracts import Input
 
 POSITIVE_FROM = 0.5
 MOST_EXPLAINED = 5_000
+MOST_MOVED = 1_000
 MOST_GROUPS = 20
 FEWEST_ROWS = 11  # as for k: nothing is said of fewer
 FEWEST_OF_A_KIND = 5  # positives and negatives
@@ -69,7 +70,13 @@ def explanation(contract: dict[str, Any], model: Model) -> dict[str, Any]:
     live = Rows("live", contract, MOST_EXPLAINED)
     found = measures.importance(model, live.inputs, live.labels)
     alone = {name: leaks.alone(values, live.labels) for name, values in live.inputs.items()}
-    return {**_metrics(live, model(live.inputs)), "importance": found, "alone": alone}
+    few = {name: values[:MOST_MOVED] for name, values in live.inputs.items()}
+    against = {
+        column["name"]: measures.against(model, few, column["name"], rising=column["monotonic"] == "rising")
+        for column in contract["inputs"]
+        if column.get("monotonic")
+    }
+    return {**_metrics(live, model(live.inputs)), "importance": found, "alone": alone, "against": against}
 
 
 def inference(contract: dict[str, Any], model: Model) -> dict[str, Any]:

@@ -318,6 +318,17 @@ def test_membership_inference_fails_for_a_model_that_knows_its_rows_by_heart(con
     assert result.outcome == "failed" and result.evidence["loss"]["auc"] > 0.7 and result.evidence["attacks"] == ["loss"]
 
 
+def test_explanation_fails_for_a_score_that_falls_where_the_contract_says_it_rises(context):
+    def expecting(way: str) -> CheckContext:
+        inputs = [one.model_copy(update={"monotonic": way}) if one.name == "age" else one for one in context.contract.inputs]
+        return with_contract(context, inputs=tuple(inputs))
+
+    good = CHECKS["explanation"](expecting("rising"))
+    assert good.outcome == "passed" and good.evidence["against"] == {"age": 0} and "age: rising" in good.evidence["model_card"]
+    result = CHECKS["explanation"](expecting("falling"))
+    assert result.outcome == "failed" and "age (falling): in 100.0% of the rows" in result.summary
+
+
 def test_membership_inference_by_shadow_models_finds_what_a_threshold_of_loss_does_not(context):
     frame = visits(1)
     forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=0)
