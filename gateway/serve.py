@@ -10,7 +10,7 @@ from compliance.entries import Actor
 from gateway.composition import Services, now
 from gateway.starting import address, begin, said
 from gateway.web.endings import Endings
-from promotion import deployments, listening
+from promotion import deployments, listening, stages
 from promotion.loading import Models
 from promotion.predictions import Writer
 from promotion.serving import create_app
@@ -22,6 +22,9 @@ def application(given: Services) -> FastAPI:
         for project, name, envelope in deployments.current(connection):
             if given.store.statement(project, name) != envelope:  # its volume may be one that only the gateway writes to
                 given.store.deploy(project, name, envelope)
+        for one in stages.every(connection):
+            if given.store.statement(one["project"], one["name"], stage=one["stage"]) != one["envelope"]:
+                given.store.deploy(one["project"], one["name"], one["envelope"], stage=one["stage"])
 
     endings = Endings(given.pool)
 

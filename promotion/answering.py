@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -18,8 +21,11 @@ from promotion.inference import MOST_ROWS, POSITIVE_FROM, Inference, InvalidInpu
 from promotion.journal import Journal
 from promotion.loading import Loaded, Models
 from promotion.predictions import Prediction
+from promotion.stages import Stage
 
 FEW_ROWS = 64
+MOST_LISTENING = 200  # beyond, a shadow misses requests: no answer waits for it
+log = logging.getLogger("sallyport.serving")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -30,6 +36,7 @@ class Answering:
 
     def __init__(self, models: Models, caller_of: Callable[[Request], Awaitable[Actor]], journal: Journal[Prediction]) -> None:
         self._models, self._caller_of, self._journal = models, caller_of, journal
+        self._listening: set[asyncio.Task[None]] = set()
 
     async def infer(self, name: str, version: str | None, request: Request) -> bytes:
         """The answer as JSON."""
@@ -38,15 +45,40 @@ class Answering:
         ready = self._models.peek(name)
         key, loaded = ready if ready is not None else await run_in_threadpool(self._models.get, name)
         require_version(loaded, version)
-        few = loaded.runtime.quick and bool(body.inputs) and len(body.inputs[0].data) <= FEW_ROWS
-        one, outputs = (
-            predict(key, loaded, body, caller.id) if few else await run_in_threadpool(predict, key, loaded, body, caller.id)
-        )
+        beside = self._models.beside(key)
+        if beside is None:
+            beside = await run_in_threadpool(self._models.look_beside, key)
+        if beside and version is None:
+            loaded = _chosen(loaded, beside, secrets.randbelow(100))
+        one, outputs = await _predicted(key, loaded, body, caller.id)
         await self._journal.keep(one)
+        for shadow in beside:
+            if shadow.stage == Stage.SHADOW and len(self._listening) < MOST_LISTENING:
+                task = asyncio.create_task(self._listen(key, shadow, body, caller.id))
+                self._listening.add(task)
+                task.add_done_callback(self._listening.discard)
         return to_json({
             "model_name": name, "model_version": loaded.version, "id": body.id or one.id, "outputs": outputs,
             "parameters": {"digest": loaded.digest, "prediction_id": one.id},
         })  # fmt: skip
+
+    async def _listen(self, key: tuple[str, str], shadow: Loaded, body: Inference, caller: str) -> None:
+        """What the shadow would have answered is kept; whatever goes wrong there is nobody's answer."""
+        try:
+            one, _ = await _predicted(key, shadow, body, caller)
+            await self._journal.keep(one)
+        except Exception as error:
+            log.warning("the shadow of %s/%s did not answer: %s", *key, getattr(error, "code", type(error).__name__))
+
+
+async def _predicted(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) -> Any:
+    few = loaded.runtime.quick and bool(body.inputs) and len(body.inputs[0].data) <= FEW_ROWS
+    return predict(key, loaded, body, caller) if few else await run_in_threadpool(predict, key, loaded, body, caller)
+
+
+def _chosen(champion: Loaded, beside: tuple[Loaded, ...], number: int) -> Loaded:
+    """The challenger for its share of the numbers below a hundred, else the champion."""
+    return next((one for one in beside if one.stage == Stage.CHALLENGER and number < one.share), champion)
 
 
 def predict(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) -> tuple[Prediction, list[dict[str, Any]]]:
@@ -58,7 +90,7 @@ def predict(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) 
     one = Prediction(
         id=str(uuid4()), model=key, digest=loaded.digest, caller=caller, rows=fed.rows, input_hash=fed.hash,
         output=outputs[-1]["data"][:MOST_ROWS], latency_ms=(time.perf_counter() - started) * 1000, positives=chosen,
-        missing=fed.missing,
+        missing=fed.missing, stage=loaded.stage,
     )  # fmt: skip
     return one, outputs
 

@@ -33,13 +33,8 @@ def deploy(
     found = requests.get(connection, promotion, lock=True)
     if State.DEPLOYED not in _next(found):
         raise WrongState(f"A promotion that is {found.state} cannot be deployed.")
-    decision = decide(question(connection, found, subject, now))
-    if not decision.allow:
-        raise DeploymentRefused("Policy does not allow this deployment.", decision.reasons, decision.decision_id)
-    folder = store.folder(found.digest)
-    if not folder.is_dir() or tree_digest(folder) != found.digest:
-        raise Tampered("The bytes in the store are not those that were approved.")
-    envelope = sign_statement(_statement(connection, found, decision, by, now), signer)
+    decision = require_allowed(connection, found, store=store, subject=subject, decide=decide, now=now)
+    envelope = sign_statement(statement(connection, found, decision, by, now), signer)
     _supersede(connection, found, by, now)
     connection.execute(
         "INSERT INTO promotion.deployments (project, name, request, digest, deployed_by, deployed_at, decision_id, envelope)"
@@ -50,6 +45,22 @@ def deploy(
     detail = {"envelope": digest(canonical_json(envelope)), "version": found.version}
     moved = requests.move(connection, promotion, State.DEPLOYED, actor=by, now=now, refs=refs, detail=detail)
     return moved, envelope
+
+
+def require_allowed(
+    connection: Connection[Any], found: Promotion, *, store: ModelStore, subject: Mapping[str, Any], decide: Decide, now: datetime
+) -> Decision:
+    """Policy's yes to putting the promotion into production now, and the store holds exactly its bytes.
+
+    Raises DeploymentRefused, Tampered.
+    """
+    decision = decide(question(connection, found, subject, now))
+    if not decision.allow:
+        raise DeploymentRefused("Policy does not allow this deployment.", decision.reasons, decision.decision_id)
+    folder = store.folder(found.digest)
+    if not folder.is_dir() or tree_digest(folder) != found.digest:
+        raise Tampered("The bytes in the store are not those that were approved.")
+    return decision
 
 
 def earlier(
@@ -102,7 +113,11 @@ def _supersede(connection: Connection[Any], promotion: Promotion, by: Actor, now
         requests.move(connection, other, State.SUPERSEDED, actor=by, now=now, refs={"by": promotion.id})
 
 
-def _statement(connection: Connection[Any], promotion: Promotion, decision: Decision, by: Actor, now: datetime) -> Statement:
+def statement(
+    connection: Connection[Any], promotion: Promotion, decision: Decision, by: Actor, now: datetime, *,
+    extra: Mapping[str, Any] | None = None,
+) -> Statement:  # fmt: skip
+    """What is signed of a deployment: everything that was approved, by digest. `extra` is said of it besides."""
     rows = connection.execute(
         "SELECT 'approval/' || by, envelope FROM promotion.approvals WHERE request = %s UNION ALL"
         " SELECT 'check/' || name, envelope FROM promotion.checks WHERE request = %s ORDER BY 1",
@@ -124,5 +139,6 @@ def _statement(connection: Connection[Any], promotion: Promotion, decision: Deci
         "deployed_by": by.id,
         "deployed_at": int(now.timestamp()),
         "decision_id": decision.decision_id,
+        **(extra or {}),
     }
     return Statement(subjects, PREDICATE_TYPE, predicate)

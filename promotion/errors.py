@@ -89,3 +89,9 @@ class Tampered(PromotionError):
     """The bytes or their signature are not those that were approved; they are not used."""
 
     code: ClassVar[str] = "tampered"
+
+
+class NotComparable(PromotionError):
+    """The model does not take what the champion takes, so it cannot stand beside it."""
+
+    code: ClassVar[str] = "not_comparable"

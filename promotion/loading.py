@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from promotion import runtimes
-from promotion.errors import NotDeployed
+from promotion.errors import NotDeployed, PromotionError
 from promotion.inference import Shape
 from promotion.model_contracts import ModelContract, load_model_contract
 from promotion.runtimes import Runtime
-from promotion.store import ModelStore
+from promotion.stages import Stage
+from promotion.store import CHAMPION, ModelStore
 
 SECONDS_A_NAME_LASTS = 1.0
+log = logging.getLogger("sallyport.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Loaded:
     runtime: Runtime
     shape: Shape
     version: str
+    stage: str = CHAMPION
+    share: int = 0
 
 
 class Models:
@@ -35,6 +40,7 @@ class Models:
     def __init__(self, store: ModelStore, public_keys: Callable[[], Mapping[str, str]], *, threads: int = 0) -> None:
         self._store, self._public_keys, self._threads = store, public_keys, threads
         self._loaded: dict[tuple[str, str], Loaded] = {}
+        self._beside: dict[tuple[str, str], tuple[float, tuple[Loaded, ...]]] = {}
         self._names: tuple[float, dict[str, tuple[str, str]]] = (0.0, {})
         self._lock = threading.Lock()
 
@@ -66,6 +72,29 @@ class Models:
                 self._loaded[key] = self._load(key, stamp)
             return key, self._loaded[key]
 
+    def beside(self, key: tuple[str, str]) -> tuple[Loaded, ...] | None:
+        """Who was found beside the champion a moment ago; None when it is time to look again. Quick, and never loads."""
+        read, found = self._beside.get(key, (0.0, ()))
+        return found if time.monotonic() - read <= SECONDS_A_NAME_LASTS else None
+
+    def look_beside(self, key: tuple[str, str]) -> tuple[Loaded, ...]:
+        """The verified models beside the champion. One that does not verify stands nowhere, and the champion answers all."""
+        with self._lock:
+            before = {one.stage: one for one in self._beside.get(key, (0.0, ()))[1]}
+            found = tuple(one for stage in Stage if (one := self._staged(key, stage, before.get(stage))) is not None)
+            self._beside[key] = (time.monotonic(), found)
+            return found
+
+    def _staged(self, key: tuple[str, str], stage: Stage, before: Loaded | None) -> Loaded | None:
+        stamp = self._store.stamp(*key, stage=stage)
+        if stamp is None or (before is not None and before.stamp == stamp):
+            return before if stamp is not None else None
+        try:
+            return self._load(key, stamp, stage)
+        except PromotionError as error:
+            log.warning("the %s of %s/%s is not used: %s", stage, *key, error.code)
+            return None
+
     def _key(self, served: str) -> tuple[str, str] | None:
         read, names = self._names
         if served not in names or time.monotonic() - read > SECONDS_A_NAME_LASTS:
@@ -73,9 +102,12 @@ class Models:
             self._names = (time.monotonic(), names)
         return names.get(served)
 
-    def _load(self, key: tuple[str, str], stamp: float) -> Loaded:
-        folder, statement = self._store.open_verified(*key, self._public_keys())
+    def _load(self, key: tuple[str, str], stamp: float, stage: str = CHAMPION) -> Loaded:
+        folder, statement = self._store.open_verified(*key, self._public_keys(), stage=stage)
         digest = next(subject.digest for subject in statement.subjects if subject.name == "model")
         contract = load_model_contract(str(statement.predicate["contract"]))
         runtime = runtimes.load(folder, contract.inputs, threads=self._threads)
-        return Loaded(stamp, digest, contract, runtime, Shape(contract), str(statement.predicate["version"]))
+        said = statement.predicate
+        return Loaded(
+            stamp, digest, contract, runtime, Shape(contract), str(said["version"]), stage, int(said.get("share", 0))
+        )  # fmt: skip

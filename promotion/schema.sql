@@ -119,6 +119,23 @@ CREATE TABLE IF NOT EXISTS promotion.alerts (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS alerts_on ON promotion.alerts (project, name, digest, metric) WHERE over_at IS NULL;
 
+-- Models that stand beside the champion: who answers a share of the requests, and who only hears them. Rows are only added: the
+-- newest of a stage counts, and one without an envelope says that nobody stands there any more.
+CREATE TABLE IF NOT EXISTS promotion.stages (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project     text NOT NULL,
+    name        text NOT NULL,
+    stage       text NOT NULL,
+    request     text NOT NULL REFERENCES promotion.requests,
+    digest      text NOT NULL,
+    share       int NOT NULL,
+    set_by      text NOT NULL,
+    set_at      timestamptz NOT NULL,
+    decision_id text NOT NULL,
+    envelope    jsonb
+);
+ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS stage text NOT NULL DEFAULT 'champion';
+
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;

@@ -16,6 +16,7 @@ from promotion.errors import NotDeployed, Tampered
 from promotion.tree import tree_digest
 
 PREDICATE_TYPE = "urn:sallyport:deployment:v1"
+CHAMPION = "champion"
 
 
 class ModelStore:
@@ -50,40 +51,47 @@ class ModelStore:
         """Where the bytes of `digest` stand, or would."""
         return self._root / "sha256" / digest.removeprefix("sha256:")
 
-    def deploy(self, project: str, name: str, envelope: Mapping[str, Any]) -> None:
-        """The signed statement says what is in production under that name from now on."""
-        path = self._statement_file(project, name)
+    def deploy(self, project: str, name: str, envelope: Mapping[str, Any], *, stage: str = CHAMPION) -> None:
+        """The signed statement says what is in production under that name, in that stage, from now on."""
+        path = self._statement_file(project, name, stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{uuid4().hex}.partial")
         partial.write_text(json.dumps(envelope), "utf-8")
         _sync(partial)
         partial.replace(path)
 
-    def statement(self, project: str, name: str) -> dict[str, Any] | None:
-        """The envelope that stands under that name, whoever signed it; None when there is none that can be read."""
+    def withdraw(self, project: str, name: str, *, stage: str) -> None:
+        """Nothing stands in that stage any more."""
+        self._statement_file(project, name, stage).unlink(missing_ok=True)
+
+    def statement(self, project: str, name: str, *, stage: str = CHAMPION) -> dict[str, Any] | None:
+        """The envelope that stands there, whoever signed it; None when there is none that can be read."""
         try:
-            return dict(json.loads(self._statement_file(project, name).read_text("utf-8")))
+            return dict(json.loads(self._statement_file(project, name, stage).read_text("utf-8")))
         except (OSError, ValueError):
             return None
 
     def deployed(self) -> list[tuple[str, str]]:
         """(project, name) of everything in production."""
-        return sorted((p.parent.name, p.name.removesuffix(".dsse.json")) for p in self._root.glob("deployments/*/*.dsse.json"))
+        files = self._root.glob("deployments/*/*.dsse.json")
+        return sorted((file.parent.name, file.name.removesuffix(".dsse.json")) for file in files if "@" not in file.name)
 
-    def stamp(self, project: str, name: str) -> float | None:
+    def stamp(self, project: str, name: str, *, stage: str = CHAMPION) -> float | None:
         """Changes whenever another statement is deployed under that name; None when nothing is."""
         try:
-            return os.stat(f"{self._root}/deployments/{project}/{name}.dsse.json").st_mtime_ns  # noqa: PTH116 - asked each request
+            return os.stat(f"{self._root}/deployments/{project}/{_file(name, stage)}").st_mtime_ns  # noqa: PTH116 - asked each request
         except OSError:
             return None
 
-    def open_verified(self, project: str, name: str, public_keys: Mapping[str, str]) -> tuple[Path, Statement]:
+    def open_verified(
+        self, project: str, name: str, public_keys: Mapping[str, str], *, stage: str = CHAMPION
+    ) -> tuple[Path, Statement]:
         """The folder of the deployed model, whose statement is signed and whose bytes are the signed ones.
 
-        Raises NotDeployed, or Tampered when signature, name or bytes are not right: then nothing is served.
+        Raises NotDeployed, or Tampered when signature, name, stage or bytes are not right: then nothing is served.
         """
         try:
-            envelope = json.loads(self._statement_file(project, name).read_text("utf-8"))
+            envelope = json.loads(self._statement_file(project, name, stage).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise NotDeployed(f"No model {project}/{name} is deployed.") from error
         try:
@@ -91,14 +99,21 @@ class ModelStore:
         except UntrustedAttestation as error:
             raise Tampered("The deployment's signature does not verify.") from error
         digest = next((subject.digest for subject in statement.subjects if subject.name == "model"), "")
-        right = statement.predicate_type == PREDICATE_TYPE and statement.predicate.get("model") == f"{project}/{name}"
+        said = statement.predicate
+        right = statement.predicate_type == PREDICATE_TYPE and said.get("model") == f"{project}/{name}"
+        right = right and said.get("stage", CHAMPION) == stage
         folder = self.folder(digest)
         if not right or not folder.is_dir() or tree_digest(folder) != digest:
             raise Tampered("The deployed bytes are not those that were approved.")
         return folder, statement
 
-    def _statement_file(self, project: str, name: str) -> Path:
-        return self._root / "deployments" / project / f"{name}.dsse.json"
+    def _statement_file(self, project: str, name: str, stage: str = CHAMPION) -> Path:
+        return self._root / "deployments" / project / _file(name, stage)
+
+
+def _file(name: str, stage: str) -> str:
+    """No model's name has an at sign in it."""
+    return f"{name}.dsse.json" if stage == CHAMPION else f"{name}@{stage}.dsse.json"
 
 
 def _rename(partial: Path, target: Path) -> None:

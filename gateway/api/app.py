@@ -26,6 +26,7 @@ from gateway.api import (
     reviews,
     sessions,
     snapshots,
+    stages,
 )
 from gateway.api.idempotency import Idempotency
 from gateway.composition import Services
@@ -35,7 +36,21 @@ from policies.errors import PoliciesError
 from promotion.errors import PromotionError
 from sandbox.errors import SandboxError
 
-ROUTERS = (datasets, snapshots, leases, promotions, audit, keeping, reviews, decisions, egress, notebooks, sessions, features)
+ROUTERS = (
+    datasets,
+    snapshots,
+    leases,
+    promotions,
+    stages,
+    audit,
+    keeping,
+    reviews,
+    decisions,
+    egress,
+    notebooks,
+    sessions,
+    features,
+)
 OUR_ERRORS = (GatewayError, PoliciesError, ComplianceError, SandboxError, PromotionError)
 
 

@@ -19,7 +19,7 @@ from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
-from promotion import approvals, deployments, requests, waivers
+from promotion import approvals, deployments, requests, stages, waivers
 from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound, WaiverRefused
 from promotion.model_contracts import load_model_contract
 from promotion.states import State
@@ -107,14 +107,14 @@ def every(given: Given, asking: Asking) -> dict[str, Any]:
 @router.get("/promotions/{name}")
 def one(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """One promotion with its checks, findings and approvals."""
-    _visible(given, asking, name)
+    visible(given, asking, name)
     return _whole(given, name)
 
 
 @router.post("/promotions/{name}/approve")
 def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str, Any]:
     """The approval is signed over exactly these bytes, or refused by policy; both are in the ledger."""
-    _visible(given, asking, name)
+    visible(given, asking, name)
     require_fresh_login(given, asking)
     actor, now = asking.actor(), given.clock()
     try:
@@ -124,7 +124,7 @@ def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str
                 signer=given.signer, decide=given.enforcer.decide, now=now,
             )  # fmt: skip
     except ApprovalRefused as refused:
-        _record_refusal(given, name, refused, asking)
+        record_refusal(given, name, refused, asking)
         raise
     return _whole(given, name)
 
@@ -132,7 +132,7 @@ def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str
 @router.post("/promotions/{name}/reject")
 def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]:
     """The promotion is rejected by somebody who could have approved it."""
-    _visible(given, asking, name)
+    visible(given, asking, name)
     if not {"model-validator", "data-steward", "compliance-officer"} & set(asking.roles):
         resource = {"type": "model", "id": name}
         given.enforcer.refuse(asking, "reject", resource, reason="role_not_permitted", what="reject this promotion")
@@ -169,17 +169,20 @@ def close(name: str, finding: str, body: Why, given: Given, asking: Asking) -> d
 @router.post("/promotions/{name}/deploy")
 def deploy(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """Policy is asked again; the store points at exactly the approved bytes, under a signature."""
-    promotion = _visible(given, asking, name)
+    promotion = visible(given, asking, name)
     try:
         with given.pool.connection() as connection:
-            _, envelope = deployments.deploy(
+            moved, envelope = deployments.deploy(
                 connection, name, store=given.store, by=asking.actor(), subject=asking.policy_input(), signer=given.signer,
                 decide=given.enforcer.decide, now=given.clock(),
             )  # fmt: skip
+            left = stages.leave(connection, moved, by=asking.actor(), now=given.clock())
     except ApprovalRefused as refused:
-        _record_refusal(given, name, refused, asking)
+        record_refusal(given, name, refused, asking)
         raise
     given.store.deploy(promotion.project, promotion.name, envelope)
+    for stage in left:
+        given.store.withdraw(promotion.project, promotion.name, stage=stage)
     return _whole(given, name)
 
 
@@ -249,7 +252,7 @@ def _place(name: str) -> PurePosixPath:
 
 def _review(name: str, given: Services, asking: Subject, act: Callable[[Connection[Any]], object]) -> dict[str, Any]:
     """The promotion after `act`; who was refused is in the ledger."""
-    _visible(given, asking, name)
+    visible(given, asking, name)
     try:
         with given.pool.connection() as connection:
             act(connection)
@@ -260,7 +263,8 @@ def _review(name: str, given: Services, asking: Subject, act: Callable[[Connecti
     return _whole(given, name)
 
 
-def _visible(given: Services, asking: Subject, name: str) -> requests.Promotion:
+def visible(given: Services, asking: Subject, name: str) -> requests.Promotion:
+    """The promotion, if it is of one of the caller's projects. Raises PromotionNotFound."""
     with given.pool.connection() as connection:
         found = requests.get(connection, name)
     if found.project not in asking.projects:
@@ -278,6 +282,7 @@ def _whole(given: Services, name: str) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _record_refusal(given: Services, name: str, refused: ApprovalRefused, asking: Subject) -> None:
+def record_refusal(given: Services, name: str, refused: ApprovalRefused, asking: Subject) -> None:
+    """The refusal is in the ledger."""
     with given.pool.connection() as connection:
         approvals.record_refusal(connection, name, refused, by=asking.actor(), now=given.clock())

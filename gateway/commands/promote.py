@@ -125,6 +125,26 @@ def deploy(gateway: Gateway, promotion_id: str) -> None:
 
 @command.command()
 @click.argument("promotion_id")
+@click.option("--as", "stage", required=True, type=click.Choice(["challenger", "shadow"]))
+@click.option("--share", default=0, type=click.IntRange(0, 100), help="Of a hundred requests, how many a challenger answers.")
+@as_user
+def stage(gateway: Gateway, promotion_id: str, stage: str, share: int) -> None:
+    """Put an approved model beside the champion: a challenger answers a share, a shadow only hears."""
+    _step(gateway, f"/v1/promotions/{promotion_id}/stage", {"stage": stage, "share": share})
+
+
+@command.command()
+@click.argument("project")
+@click.argument("name")
+@click.argument("stage", type=click.Choice(["challenger", "shadow"]))
+@as_user
+def withdraw(gateway: Gateway, project: str, name: str, stage: str) -> None:
+    """Take what stands beside the champion away again."""
+    _step(gateway, f"/v1/models/{quote(project, safe='')}/{quote(name, safe='')}/stages/{stage}/withdraw", {})
+
+
+@command.command()
+@click.argument("promotion_id")
 @click.argument("check")
 @click.option("--why", required=True, help="Why the failed check is accepted.")
 @click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day it is (UTC).")

@@ -84,7 +84,7 @@ class World:
             "access-reviews": self.review,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
-        asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing"}
+        asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing", "stage": "shadow"}
         return path.format(dataset=dataset_of(project), name=name, project=project, **asked)
 
     def insert(self, query: str, *values: Any) -> str:
