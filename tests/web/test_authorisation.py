@@ -47,6 +47,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/break-glass": {"json": {"dataset": "clinic", "columns": ["patients.sex"], "justification": "", "incident": ""}},
     "POST /v1/break-glass/{name}/review": {"json": {"outcome": "justified", "note": "a test"}},
     "POST /v1/promotions": {"data": {"project": "readmission", "contract": MODEL.read_text("utf-8")}},
+    "POST /v1/promotions/{name}/stage": {"json": {"stage": "shadow"}},
     "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
     "POST /v1/promotions/{name}/checks/{check}/waive": {"json": {"why": "a test", "until": "2099-01-01"}},
     "POST /v1/promotions/{name}/findings/{finding}/close": {"json": {"why": "a test"}},
