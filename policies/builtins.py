@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from policies.errors import UnlistedBuiltin
 
 BUILTINS = frozenset(
-    {"concat", "count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
-     "object.remove", "sort", "trim"}
+    {"bits.or", "bits.rsh", "concat", "count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
+     "object.remove", "sort", "trim", "union"}
 )  # fmt: skip
 # Built-ins written as operators. `-` subtracts (also sets), `|` unites sets and parts a comprehension's head from its body.
 OPERATORS = {"+": "plus", "*": "mul", "/": "div", "%": "rem", "&": "and"}
-KEYWORDS = frozenset({"as", "contains", "default", "else", "every", "if", "import", "in", "not", "package", "some"})
+# `set()` is how the empty set is written.
+KEYWORDS = frozenset({"as", "contains", "default", "else", "every", "if", "import", "in", "not", "package", "set", "some"})
 
 NOT_CODE = re.compile(r'#[^\n]*|"(?:\\.|[^"\\])*"|`[^`]*`')
 NAME = r"[^\W\d]\w*"

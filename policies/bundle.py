@@ -14,6 +14,7 @@ from typing import Any
 
 from policies.builtins import require_listed_builtins
 from policies.errors import InvalidPolicies
+from policies.prepared import documents
 
 DEFAULT_FOLDER = Path(__file__).parent
 ENTRYPOINT = "sallyport/decision"
@@ -42,24 +43,6 @@ class Bundle:
         require_listed_builtins(modules)
         text = _text({"modules": modules, "data": data})
         return cls(modules, data, "sha256:" + hashlib.sha256(text.encode()).hexdigest())
-
-
-def documents(data: Mapping[str, Any], datasets: Mapping[str, Any]) -> dict[str, Any]:
-    """All the documents an engine is given: the policies' own, `datasets`, and `treated`, worked out from the two.
-
-    `treated` (dataset -> column -> treatment) says nothing that dataset.rego does not; it is what each question would else work
-    out again, column by column. A contract or a table of treatments that is out of shape has none, and is left to the rules.
-    """
-    known = data.get("treatments")
-    treated = {name: _treated(contract, known) for name, contract in datasets.items()} if isinstance(known, Mapping) else {}
-    return {**data, "datasets": dict(datasets), "treated": {name: found for name, found in treated.items() if found is not None}}
-
-
-def _treated(contract: Any, treatments: Mapping[str, Any]) -> dict[str, Any] | None:
-    columns = contract.get("columns") if isinstance(contract, Mapping) else None
-    if not isinstance(columns, Mapping):
-        return None
-    return {name: treatments[kind] for name, kind in columns.items() if isinstance(kind, str) and kind in treatments}
 
 
 def write_opa_bundle(bundle: Bundle, out: Path, datasets: Mapping[str, Any] | None = None) -> None:

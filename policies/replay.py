@@ -10,7 +10,7 @@ from policies.bulk import in_chunks
 from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.decisions import Decision
-from policies.embedded import as_input
+from policies.native import Question
 
 EXAMPLES = 3
 
@@ -106,7 +106,7 @@ def _tally(clients: tuple[PolicyClient, ...], datasets: Mapping[str, Any], chunk
     now, changed = clients
     tally = Tally()
     for each in chunk:
-        asked = as_input(each.input)
+        asked = Question(each.input)
         tally.count(each, now.decide(asked, datasets=datasets), changed.decide(asked, datasets=datasets))
     return tally
 

@@ -11,8 +11,9 @@ from concurrent.futures import TimeoutError as Overrun
 from typing import Any
 from urllib.parse import urlsplit
 
-from policies.bundle import Bundle, documents
+from policies.bundle import Bundle
 from policies.errors import EngineFailed, InvalidPolicies
+from policies.prepared import documents
 
 SECONDS_TO_ANSWER = 2.0
 RETRIES = 1

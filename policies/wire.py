@@ -15,7 +15,7 @@ from typing import Any
 # Beyond this many levels there is nothing a rule reads; the engine, which recurses, is given null instead.
 DEEPEST = 40
 LARGEST = 2**53 - 1  # RFC 8259 section 6; the rules take no larger number for whole either
-PLAIN = re.compile(r"(?!~)[A-Za-z0-9_ .,:;/@#=+*()<>!?%&|'~\[\]-]*", re.ASCII)
+PLAIN = re.compile(r"(?!~)[A-Za-z0-9_ .,:;/@#=+*()<>!?%&|'~\[\]-]*", re.ASCII).fullmatch
 MARK = "~"
 NOT_WHOLE = 0.5
 
@@ -23,11 +23,11 @@ NOT_WHOLE = 0.5
 def encoded(value: Any, depth: int = 0) -> Any:
     """`value` in plain texts and small numbers only. Raises TypeError for what is no JSON value."""
     if isinstance(value, str):
-        return value if PLAIN.fullmatch(value) else MARK + value.encode("utf-8", "surrogatepass").hex()
+        return plain(value).decode()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
-        return _number(value)
+        return number(value)
     if depth == DEEPEST:
         return None
     if isinstance(value, Mapping):
@@ -48,13 +48,20 @@ def decoded(value: Any) -> Any:
     return value
 
 
+def plain(text: str) -> bytes:
+    """A plain text as it is, any other as a plain one that stands for it alone."""
+    if PLAIN(text):
+        return text.encode()
+    return (MARK + text.encode("utf-8", "surrogatepass").hex()).encode()
+
+
 def _text(key: Any) -> str:
     if not isinstance(key, str):
         raise TypeError("Policy is asked about JSON values only.")
     return key
 
 
-def _number(value: float) -> float:
+def number(value: float) -> float:
     """A small whole number as it is, a larger one just beyond the largest that rules take, any other as one that is not whole."""
     if isinstance(value, float) and not value.is_integer() and not math.isinf(value):
         return NOT_WHOLE

@@ -7,19 +7,19 @@ import data.sallyport.dataset
 import data.sallyport.person
 import data.sallyport.values
 
-reasons := ((((role | person.training) | person.mfa) | dataset.reasons) | purpose) | justification
+reasons := union({role, person.training, person.mfa, dataset.reasons, purpose, justification})
 
 role contains "role_not_permitted" if not on_call
 
 on_call if person.holds_one_of([data.roles.break_glass])
 
 purpose contains "purpose_missing" if {
-	dataset.asked
+	dataset.sound
 	not dataset.purpose
 }
 
 purpose contains "purpose_not_permitted" if {
-	dataset.asked
+	dataset.sound
 	dataset.purpose
 	not responding
 }

@@ -3,6 +3,8 @@
 # description: One answer to one question. Anything missing, of a wrong type or unknown denies, with its reason.
 package sallyport
 
+import data.sallyport.asked
+
 # METADATA
 # title: The decision
 # description: Allow only when the question can be judged and no rule denies. The first of these that fails is the only reason given.
@@ -19,81 +21,92 @@ decision := denied(["invalid_input"]) if {
 	not known_tier
 } else := denied(["invalid_input"]) if {
 	not data.sallyport.shape.complete
+} else := {"allow": true, "reasons": [], "obligations": obligations} if {
+	reasons == set()
 } else := denied(sort([reason | some reason in reasons])) if {
 	count(reasons) > 0
-} else := {"allow": true, "reasons": [], "obligations": obligations} if {
-	count(reasons) == 0
 }
 
 denied(codes) := {"allow": false, "reasons": codes, "obligations": {}}
 
-resource_types := {
-	"read": "dataset",
-	"build": "snapshot",
-	"erase": "dataset",
-	"promote": "model",
-	"release": "egress",
-	"export": "audit",
-}
+# What the action is done to. The commonest first, here and below: what need not be looked at takes no time.
+resource_type := "dataset" if {
+	asked.action == "read"
+} else := {"build": "snapshot", "erase": "dataset", "promote": "model", "release": "egress", "export": "audit"}[asked.action]
 
 # METADATA
 # title: The action is known
 # custom:
 #   reason: unknown_action
 #   sentence: Policy knows no such action.
-known_action if resource_types[input.action]
+known_action if resource_type
 
 # METADATA
 # title: The zone is known
 # custom:
 #   reason: unknown_zone
 #   sentence: Policy knows no such zone.
-known_zone if input.action != "read"
+known_zone if {
+	asked.resource.zone == "live"
+} else if {
+	asked.resource.zone == "sandbox"
+} else if {
+	asked.action != "read"
+}
 
-known_zone if input.resource.zone in {"live", "sandbox"}
+known_tier if {
+	asked.action == "read"
+} else if {
+	asked.action != "promote"
+} else if {
+	data.sallyport.promote.known_tier
+}
 
-known_tier if input.action != "promote"
-
-known_tier if data.sallyport.promote.known_tier
+# METADATA
+# title: Which rules judge the question
+# description: Those of its action; of a read, those of the way into the zone.
+way := asked.action if {
+	asked.action != "read"
+} else := "sandbox" if {
+	asked.resource.zone == "sandbox"
+} else := "service" if {
+	asked.subject.type == "service"
+} else := "break_glass" if {
+	asked.context.break_glass
+} else := "live"
 
 # METADATA
 # title: Why not
 # description: The reasons of the rules for the action asked; a denial wins over any permit.
-reasons := data.sallyport.sandbox.reasons if {
-	input.action == "read"
-	input.resource.zone == "sandbox"
+reasons := data.sallyport.live.reasons if {
+	way == "live"
+} else := data.sallyport.sandbox.reasons if {
+	way == "sandbox"
 } else := data.sallyport.service.reasons if {
-	input.action == "read"
-	input.subject.type == "service"
+	way == "service"
 } else := data.sallyport.break_glass.reasons if {
-	input.action == "read"
-	input.context.break_glass
-} else := data.sallyport.live.reasons if {
-	input.action == "read"
+	way == "break_glass"
 } else := data.sallyport.build.reasons if {
-	input.action == "build"
+	way == "build"
 } else := data.sallyport.erase.reasons if {
-	input.action == "erase"
+	way == "erase"
 } else := data.sallyport.promote.reasons if {
-	input.action == "promote"
+	way == "promote"
 } else := data.sallyport.release.reasons if {
-	input.action == "release"
+	way == "release"
 } else := data.sallyport.export.reasons
 
 # METADATA
 # title: On what terms
 # description: What the enforcement point must do when it lets the subject through.
-obligations := data.sallyport.sandbox.obligations if {
-	input.action == "read"
-	input.resource.zone == "sandbox"
+obligations := data.sallyport.live.obligations if {
+	way == "live"
+} else := data.sallyport.sandbox.obligations if {
+	way == "sandbox"
 } else := data.sallyport.service.obligations if {
-	input.action == "read"
-	input.subject.type == "service"
+	way == "service"
 } else := data.sallyport.break_glass.obligations if {
-	input.action == "read"
-	input.context.break_glass
-} else := data.sallyport.live.obligations if {
-	input.action == "read"
+	way == "break_glass"
 } else := data.limits.snapshot if {
-	input.action == "build"
+	way == "build"
 } else := {}

@@ -5,7 +5,7 @@ package sallyport.erase
 
 import data.sallyport.person
 
-reasons := (role | person.mfa) | person.membership
+reasons := union({role, person.mfa, person.membership})
 
 role contains "role_not_permitted" if not permitted
 

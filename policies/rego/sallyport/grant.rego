@@ -3,19 +3,25 @@
 # description: It names this subject, dataset, purpose and columns, is valid now, and was approved by enough others.
 package sallyport.grant
 
+import data.sallyport.asked
 import data.sallyport.dataset
 
-# Asked for often: a truth is cheaper to look at than a grant.
-given if input.context.grant
+given if is_object(asked.grant)
 
-approvals := object.get(input.context.grant, "approvals", [])
+# All columns granted in one text, which has no value if one of them is no text.
+text := concat("\n", asked.grant.columns)
 
 # METADATA
 # title: A grant is present
+# description: Without one its conditions are not judged.
 # custom:
 #   reason: no_grant
 #   sentence: There is no grant for this; request access first.
-reasons contains "no_grant" if not given
+absent contains "no_grant" if not given
+
+reasons := judged if {
+	given
+} else := absent
 
 # METADATA
 # title: The grant is for this
@@ -23,21 +29,16 @@ reasons contains "no_grant" if not given
 # custom:
 #   reason: grant_mismatch
 #   sentence: The grant names another subject, dataset or purpose.
-reasons contains "grant_mismatch" if {
-	given
-	not input.context.grant.subject == input.subject.id
+judged contains "grant_mismatch" if not asked.grant.subject == asked.me
+
+judged contains "grant_mismatch" if {
+	asked.dataset
+	not asked.grant.dataset == asked.dataset
 }
 
-reasons contains "grant_mismatch" if {
-	given
-	input.resource.id
-	not input.context.grant.dataset == input.resource.id
-}
-
-reasons contains "grant_mismatch" if {
-	given
+judged contains "grant_mismatch" if {
 	dataset.purpose
-	not input.context.grant.purpose == dataset.purpose
+	not asked.grant.purpose == dataset.purpose
 }
 
 # METADATA
@@ -45,46 +46,39 @@ reasons contains "grant_mismatch" if {
 # custom:
 #   reason: column_not_granted
 #   sentence: At least one column asked for is not covered.
-reasons contains "column_not_granted" if {
-	given
-	not covered
-}
+judged contains "column_not_granted" if not covered
 
-covered if dataset.covered_by(object.get(input.context.grant, "columns", []))
+# Nothing granted covers nothing asked.
+covered if {
+	dataset.covered_by(asked.grant.columns, text)
+} else if {
+	dataset.number == 0
+}
 
 # METADATA
 # title: The grant has begun
 # custom:
 #   reason: grant_not_yet_valid
 #   sentence: The grant is not valid yet.
-reasons contains "grant_not_yet_valid" if {
-	given
-	not begun
-}
+judged contains "grant_not_yet_valid" if not begun
 
-begun if input.context.grant.not_before <= input.context.now
+begun if asked.grant.not_before <= asked.now
 
 # METADATA
 # title: The grant has not ended
 # custom:
 #   reason: grant_expired
 #   sentence: The grant has expired.
-reasons contains "grant_expired" if {
-	given
-	not running
-}
+judged contains "grant_expired" if not running
 
-running if input.context.now < input.context.grant.expires
+running if asked.now < asked.grant.expires
 
 # METADATA
 # title: The grant stands
 # custom:
 #   reason: grant_revoked
 #   sentence: The grant was revoked.
-reasons contains "grant_revoked" if {
-	given
-	not input.context.grant.revoked == false
-}
+judged contains "grant_revoked" if not asked.grant.revoked == false
 
 # METADATA
 # title: Enough others approved
@@ -92,21 +86,16 @@ reasons contains "grant_revoked" if {
 # custom:
 #   reason: approvals_missing
 #   sentence: Approvals by enough other people in the required roles are missing.
-reasons contains "approvals_missing" if {
-	given
-	not approved
-}
+judged contains "approvals_missing" if not approved
 
 approved if {
-	count(stewards) > 0
+	not stewards == set()
 	enough
 }
 
-# Which classes are asked for matters only where there are not enough for each class there is.
+# Which classes are asked for matters only where there are not enough for every column of the contract.
 enough if {
-	have := count(stewards)
-	count(object.remove(data.treatments, data.approvers_needed)) == 0
-	count([needed | some needed in data.approvers_needed; needed > have]) == 0
+	count(stewards) >= dataset.contract.approvers
 } else if {
 	have := count(stewards)
 	count([class | some class in dataset.classes; not enough_for(class, have)]) == 0
@@ -121,8 +110,7 @@ stewards := approvers(data.roles.approve_access)
 # custom:
 #   reason: privacy_officer_missing
 #   sentence: Re-identification needs the approval of a privacy officer.
-reasons contains "privacy_officer_missing" if {
-	given
+judged contains "privacy_officer_missing" if {
 	dataset.purpose == data.purposes.re_identification
 	not privacy_officer_approved
 }
@@ -134,15 +122,9 @@ privacy_officer_approved if count(approvers(data.roles.approve_re_identification
 # custom:
 #   reason: self_approval
 #   sentence: The subject or author is among the approvers; that approval counts for nothing.
-reasons contains "self_approval" if {
-	given
-	some approval in approvals
-	approval.by == input.subject.id
+judged contains "self_approval" if {
+	some approval in asked.grant.approvals
+	approval.by == asked.me
 }
 
-approvers(role) := {approval.by |
-	some approval in approvals
-	approval.role == role
-	approval.by != input.subject.id
-	approval.by != ""
-}
+approvers(role) := {approval.by | some approval in asked.grant.approvals; approval.role == role} - {asked.me, ""}

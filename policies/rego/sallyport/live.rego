@@ -3,14 +3,15 @@
 # description: Every condition below holds, and the grant was approved by enough others.
 package sallyport.live
 
+import data.sallyport.asked
 import data.sallyport.dataset
 import data.sallyport.grant
 import data.sallyport.person
 import data.sallyport.values
 
-reasons := ((((role | person.training) | person.mfa) | person.membership) | dataset.reasons) | more
-
-more := dataset.purpose_reasons | grant.reasons
+reasons := union({
+	role, person.training, person.mfa, person.membership, dataset.reasons, dataset.purpose_reasons, grant.reasons,
+})
 
 role contains "role_not_permitted" if not permitted
 
@@ -24,7 +25,7 @@ obligations := {
 	"review_within_seconds": null,
 }
 
-remaining := input.context.grant.expires - input.context.now
+remaining := asked.grant.expires - asked.now
 
 # METADATA
 # title: Columns in the clear for re-identification

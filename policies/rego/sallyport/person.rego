@@ -3,9 +3,9 @@
 # description: Shared by the rules that ask about roles, training, the second factor and membership.
 package sallyport.person
 
-roles := {role | some role in object.get(input.subject, "roles", [])}
+import data.sallyport.asked
 
-is_person if input.subject.type == "person"
+is_person if asked.subject.type == "person"
 
 # METADATA
 # title: Training is valid
@@ -14,14 +14,14 @@ is_person if input.subject.type == "person"
 #   sentence: The training this data requires is missing or has expired.
 training contains "training_expired" if not trained
 
-trained if input.subject.training_until > input.context.now
+trained if asked.subject.training_until > asked.now
 
 # METADATA
 # title: A second factor was used
 # custom:
 #   reason: mfa_required
 #   sentence: Live data needs a login with a second factor.
-mfa contains "mfa_required" if not input.subject.mfa == true
+mfa contains "mfa_required" if not asked.subject.mfa == true
 
 # METADATA
 # title: The subject works on the project
@@ -30,7 +30,10 @@ mfa contains "mfa_required" if not input.subject.mfa == true
 #   sentence: The subject is not a member of the project.
 membership contains "not_in_project" if not member
 
-member if input.resource.project in object.get(input.subject, "projects", [])
+member if {
+	some project in asked.subject.projects
+	project == asked.resource.project
+}
 
 # METADATA
 # title: The subject holds one of these roles
@@ -38,6 +41,7 @@ member if input.resource.project in object.get(input.subject, "projects", [])
 #   reason: role_not_permitted
 #   sentence: None of the subject's roles permits this.
 holds_one_of(names) if {
+	some role in asked.subject.roles
 	some name in names
-	name in roles
+	role == name
 }

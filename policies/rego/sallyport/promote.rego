@@ -19,7 +19,7 @@ digest := object.get(input.resource, "digest", "")
 
 checks := object.get(input.resource, "checks", [])
 
-reasons := (check_reasons | approval_reasons) | finding_reasons
+reasons := union({check_reasons, approval_reasons, finding_reasons})
 
 approval_reasons := data.sallyport.quorum.reasons
 

@@ -3,11 +3,12 @@
 # description: Under the identity of one deployed model only, never under a grant.
 package sallyport.service
 
+import data.sallyport.asked
 import data.sallyport.dataset
 
-reasons := dataset.reasons | promotion_reasons
+reasons := union({dataset.reasons, promotion_reasons})
 
-given if input.context.promotion
+given if is_object(asked.context.promotion)
 
 # METADATA
 # title: A promotion is present
@@ -23,7 +24,7 @@ promotion_reasons contains "no_promotion" if not given
 #   sentence: The promotion is not deployed.
 promotion_reasons contains "not_deployed" if {
 	given
-	not input.context.promotion.state == "deployed"
+	not asked.context.promotion.state == "deployed"
 }
 
 # METADATA
@@ -33,13 +34,13 @@ promotion_reasons contains "not_deployed" if {
 #   sentence: The promotion names another service or dataset.
 promotion_reasons contains "promotion_mismatch" if {
 	given
-	not input.context.promotion.service == input.subject.id
+	not asked.context.promotion.service == asked.me
 }
 
 promotion_reasons contains "promotion_mismatch" if {
 	given
-	input.resource.id
-	not input.context.promotion.dataset == input.resource.id
+	asked.dataset
+	not asked.context.promotion.dataset == asked.dataset
 }
 
 promotion_reasons contains "column_not_granted" if {
@@ -47,10 +48,16 @@ promotion_reasons contains "column_not_granted" if {
 	not covered
 }
 
-covered if dataset.covered_by(object.get(input.context.promotion, "columns", []))
+covered if {
+	dataset.covered_by(asked.context.promotion.columns, text)
+} else if {
+	dataset.number == 0
+}
+
+text := concat("\n", asked.context.promotion.columns)
 
 obligations := {
-	"columns": {name: "clear" | some name, _ in dataset.known},
+	"columns": dataset.in_the_clear,
 	"row_filter": null,
 	"ttl_seconds": data.limits.service_ttl_seconds,
 	"log_statements": true,

@@ -3,6 +3,7 @@
 # description: Every field that is present has its type, and what nothing can be judged without is present.
 package sallyport.shape
 
+import data.sallyport.asked
 import data.sallyport.values
 
 # METADATA
@@ -12,7 +13,7 @@ import data.sallyport.values
 #   reason: invalid_input
 #   sentence: The question is not of the form that policy can judge, so it is denied.
 typed if {
-	usual(input.subject, input.resource, input.context, input.context.grant)
+	usual(asked.subject, asked.resource, asked.context, asked.grant)
 } else if {
 	is_object(input)
 	values.texts(input, ["action"])
@@ -24,28 +25,28 @@ typed if {
 
 # A person's read under a grant with all its fields and no others that have a type: said again in few steps, as most are such.
 usual(subject, resource, context, grant) if {
-	concat("", [input.action, subject.id, subject.type, resource.type, resource.id, resource.project, resource.zone, context.purpose])
-	concat("", [grant.id, grant.subject, grant.dataset, grant.purpose])
+	concat("", [
+		asked.action, subject.id, subject.type, resource.type, resource.id, resource.project, resource.zone, context.purpose,
+		grant.id, grant.subject, grant.dataset, grant.purpose,
+	])
 	values.list_of_texts(subject.roles)
 	values.list_of_texts(subject.projects)
-	values.list_of_texts(resource.columns)
-	values.list_of_texts(grant.columns)
-	is_boolean(subject.mfa)
-	is_boolean(grant.revoked)
-	values.whole(subject.training_until)
-	values.whole(context.now)
-	values.whole(grant.not_before)
-	values.whole(grant.expires)
-	count(object.filter(resource, ["digest", "tier", "author", "unclassified", "checks", "findings", "approvals"])) == 0
-	count(object.filter(context, ["break_glass", "promotion"])) == 0
+	data.sallyport.dataset.text
+	data.sallyport.grant.text
+	subject.mfa == true
+	grant.revoked == false
+	values.small(subject.training_until, context.now)
+	values.small(grant.not_before, grant.expires)
+	count(resource) == 5
+	count(context) == 3
 	is_array(grant.approvals)
-	count([approval | some approval in grant.approvals; not approval_usual(approval)]) == 0
+	count([1 | some approval in grant.approvals; approval_usual(approval)]) == count(grant.approvals)
 }
 
 approval_usual(approval) if {
 	concat("", [approval.by, approval.role])
-	values.whole(approval.at)
-	count(object.filter(approval, ["open"])) == 0
+	values.small(approval.at, 0)
+	count(approval) == 3
 }
 
 subject_typed(subject) if {
@@ -104,18 +105,30 @@ promotion_typed(promotion) if {
 # title: Nothing is missing that no reason names
 # description: Who asks, about what kind of thing, when (where time matters) and whose work it is (where others must approve it).
 complete if {
-	input.subject.id != ""
-	input.subject.type in {"person", "service"}
-	input.resource.type == data.sallyport.resource_types[input.action]
+	asked.me != ""
+	subject_known
+	asked.resource.type == data.sallyport.resource_type
 	time_given
 	author_given
 }
 
-time_given if input.context.now
+subject_known if {
+	asked.subject.type == "person"
+} else if {
+	asked.subject.type == "service"
+}
 
-time_given if input.action in {"build", "erase", "release", "export"}
+time_given if {
+	asked.now
+} else if {
+	asked.action in {"build", "erase", "release", "export"}
+}
 
 # Whoever made it cannot be told from whoever approves it when the author is not named.
-author_given if input.resource.author != ""
-
-author_given if input.action in {"read", "build", "erase", "export"}
+author_given if {
+	asked.action == "read"
+} else if {
+	asked.resource.author != ""
+} else if {
+	asked.action in {"build", "erase", "export"}
+}
