@@ -11,9 +11,10 @@ import functools
 import json
 import weakref
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
-from policies.wire import DEEPEST, decoded, number, plain
+from policies.wire import DEEPEST, MARK, decoded, number, plain, plain_all
 
 ROOM = 1 << 16  # bytes for an answer; one that is longer is asked for its length
 TOO_SMALL = 2
@@ -89,8 +90,10 @@ class Compiled:
         if failed:
             raise NoAnswer("The engine's answer cannot be read.")
         try:
-            given = json.loads(self._room.value)
-            return decoded((given[0] if isinstance(given, list) else given)["expressions"][0])
+            text = self._room.value
+            given = json.loads(text)
+            value = (given[0] if isinstance(given, list) else given)["expressions"][0]
+            return decoded(value) if MARK.encode() in text else value
         except (ValueError, LookupError, TypeError) as error:
             raise NoAnswer("The engine's answer cannot be read.") from error
 
@@ -134,6 +137,8 @@ def _put_object(library: Any, into: int, value: Mapping[Any, Any], depth: int) -
 
 def _put_list(library: Any, into: int, value: list[Any] | tuple[Any, ...], depth: int) -> int:
     text, refused = library.regoInputString, 0
+    if isinstance(value, list) and (texts := plain_all(value)) is not None:  # most lists: many texts in few steps
+        return any(map(text, repeat(into), texts)) | int(library.regoInputArray(into, len(value)))
     for each in value:
         refused |= text(into, plain(each)) if type(each) is str else _put(library, into, each, depth + 1)
     return refused | int(library.regoInputArray(into, len(value)))

@@ -16,6 +16,7 @@ from typing import Any
 DEEPEST = 40
 LARGEST = 2**53 - 1  # RFC 8259 section 6; the rules take no larger number for whole either
 PLAIN = re.compile(r"(?!~)[A-Za-z0-9_ .,:;/@#=+*()<>!?%&|'~\[\]-]*", re.ASCII).fullmatch
+PLAIN_LINES = re.compile(r"[A-Za-z0-9_ .,:;/@#=+*()<>!?%&|'~\[\]\n-]*", re.ASCII).fullmatch
 MARK = "~"
 NOT_WHOLE = 0.5
 
@@ -53,6 +54,18 @@ def plain(text: str) -> bytes:
     if PLAIN(text):
         return text.encode()
     return (MARK + text.encode("utf-8", "surrogatepass").hex()).encode()
+
+
+def plain_all(texts: list[str]) -> list[bytes] | None:
+    """Each of `texts` as `plain` has it, where all of them are plain; None where one is not, or is no text."""
+    try:
+        joined = "\n".join(texts)
+    except TypeError:
+        return None
+    if not PLAIN_LINES(joined) or joined.startswith(MARK) or "\n" + MARK in joined:
+        return None
+    parts = joined.encode().split(b"\n")
+    return parts if len(parts) == len(texts) else None
 
 
 def _text(key: Any) -> str:

@@ -29,16 +29,26 @@ reasons := judged if {
 # custom:
 #   reason: grant_mismatch
 #   sentence: The grant names another subject, dataset or purpose.
-judged contains "grant_mismatch" if not asked.grant.subject == asked.me
+judged contains "grant_mismatch" if not matching
 
-judged contains "grant_mismatch" if {
-	asked.dataset
-	not asked.grant.dataset == asked.dataset
+matching if {
+	asked.grant.subject == asked.me
+	asked.grant.dataset == asked.dataset
+	asked.grant.purpose == dataset.purpose
+} else if {
+	asked.grant.subject == asked.me
+	matches(asked.grant, "dataset", object.get(asked.resource, "id", null))
+	matches(asked.grant, "purpose", purpose)
 }
 
-judged contains "grant_mismatch" if {
-	dataset.purpose
-	not asked.grant.purpose == dataset.purpose
+default purpose := null
+
+purpose := dataset.purpose
+
+matches(grant, name, value) if {
+	value == null
+} else if {
+	grant[name] == value
 }
 
 # METADATA

@@ -42,9 +42,9 @@ whole(value) if {
 }
 
 # METADATA
-# title: Two times as times are
+# title: Four times as times are
 # description: Whole numbers that are not negative, told in few steps as nothing is left of them beyond 53 bits.
-small(one, other) if bits.rsh(bits.or(one, other), 53) == 0
+small(a, b, c, d) if bits.rsh(bits.or(bits.or(a, b), bits.or(c, d)), 53) == 0
 
 # METADATA
 # title: The smaller of two numbers
