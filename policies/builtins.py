@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from policies.errors import UnlistedBuiltin
 
 BUILTINS = frozenset(
-    {"bits.or", "bits.rsh", "concat", "count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string", "object.filter", "object.get",
-     "object.remove", "sort", "trim", "union"}
+    {"bits.or", "bits.rsh", "concat", "count", "floor", "is_array", "is_boolean", "is_number", "is_object", "is_string",
+     "object.filter", "object.get", "object.remove", "sort", "trim", "union"}
 )  # fmt: skip
 # Built-ins written as operators. `-` subtracts (also sets), `|` unites sets and parts a comprehension's head from its body.
 OPERATORS = {"+": "plus", "*": "mul", "/": "div", "%": "rem", "&": "and"}

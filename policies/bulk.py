@@ -15,6 +15,7 @@ from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.decisions import Decision
 from policies.embedded import EmbeddedEngine
+from policies.remembered import RememberingEngine
 
 CHUNK = 250
 # Below this many questions a second process costs more than it brings.
@@ -50,7 +51,7 @@ def in_chunks(
     every = chain(first, waiting)
     if cores > 1 and len(first) == WORTH_MORE_PROCESSES:
         return _on_all_cores(work, bundles, every, datasets, cores)
-    clients = tuple(PolicyClient(engine) for engine in engines)
+    clients = tuple(PolicyClient(RememberingEngine(engine)) for engine in engines)
     return (work(clients, datasets, [item]) for item in every)
 
 
@@ -70,7 +71,7 @@ def _on_all_cores(
 
 
 def _begin(work: Work, parts: list[tuple[dict[str, str], dict[str, Any], str]], datasets: Mapping[str, Any]) -> None:
-    clients = tuple(PolicyClient(EmbeddedEngine(Bundle(*part))) for part in parts)
+    clients = tuple(PolicyClient(RememberingEngine(EmbeddedEngine(Bundle(*part)))) for part in parts)
     _begun.append(partial(work, clients, datasets))
 
 

@@ -1,7 +1,7 @@
 """What the rules would work out again for each question about a dataset, worked out once from its contract.
 
-It says nothing that dataset.rego and grant.rego do not: a contract that is out of shape, or a table of the policies' data that is,
-has nothing here and is left to the rules. That both give the same answers is tested on contracts nobody thought of.
+It says nothing that dataset.rego and grant.rego do not: a contract or a table of the policies' data that is out of shape has
+nothing here and is left to the rules. That both give the same answers is tested on contracts nobody thought of.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ LARGEST = 2**53 - 1  # RFC 8259 section 6
 def documents(data: Mapping[str, Any], datasets: Mapping[str, Any]) -> dict[str, Any]:
     """All the documents an engine is given: the policies' own, `datasets`, and `contracts`, worked out from the two.
 
-    `contracts` holds for each sound dataset that it is sound, its columns' treatments, the same columns in the clear, and how many
-    must approve where every column is asked for.
+    `contracts` holds for each sound dataset that it is sound, its columns' treatments, the same columns in the clear, and how
+    many must approve where every column is asked for.
     """
     known = data.get("treatments")
     usable = isinstance(known, Mapping)

@@ -10,7 +10,7 @@ from policies.bulk import in_chunks
 from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.decisions import Decision
-from policies.native import Question
+from policies.remembered import Asked
 
 EXAMPLES = 3
 
@@ -106,7 +106,7 @@ def _tally(clients: tuple[PolicyClient, ...], datasets: Mapping[str, Any], chunk
     now, changed = clients
     tally = Tally()
     for each in chunk:
-        asked = Question(each.input)
+        asked = Asked(each.input)
         tally.count(each, now.decide(asked, datasets=datasets), changed.decide(asked, datasets=datasets))
     return tally
 

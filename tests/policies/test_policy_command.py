@@ -50,7 +50,7 @@ def test_the_shipped_policies_have_no_problem() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ('reasons contains "grant_expired"', 'reasons contains "grant_gone"', "reason_without_sentence"),
+        ('judged contains "grant_expired"', 'judged contains "grant_gone"', "reason_without_sentence"),
         ("not begun", "not given.not_before <= input.context.now", "doubtful_not"),
         ("not approved", 'not startswith(given.id, "g")', "unlisted_builtin"),
         ("not covered", "not dataset.covered_by(given.columns)", "doubtful_not"),
