@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import time
@@ -28,9 +29,9 @@ def address(home: Home) -> str:
     return f"http://127.0.0.1:{home.stack()['ports']['openbao']}"
 
 
-def part(home: Home) -> processes.Part:
-    """The server as a part of the stack."""
-    _configure(home)
+def part(home: Home, *, may_make_root: bool = False) -> processes.Part:
+    """The server as a part of the stack; only where it `may_make_root` does the unseal key make a new root token."""
+    _configure(home, may_make_root)
     client = new_client(address(home))
 
     def ready() -> bool:
@@ -68,6 +69,15 @@ def unseal(home: Home) -> str | None:
     return root.read_text("utf-8") if root.exists() else None
 
 
+def new_root(home: Home) -> str:
+    """A new root token, made by the unseal key; whoever asks for it has to revoke it. Raises VaultError."""
+    client = new_client(address(home))
+    begun = translated(client.sys.start_root_token_generation)
+    made = translated(lambda: client.sys.generate_root(home.secret(UNSEAL_KEY).read_text("utf-8"), begun["nonce"]))
+    hidden = base64.b64decode(made["encoded_token"] + "=" * (-len(made["encoded_token"]) % 4))
+    return bytes(one ^ other for one, other in zip(hidden, begun["otp"].encode(), strict=True)).decode()
+
+
 def revoke_root(home: Home, token: str) -> None:
     """The root token is dead, and so is its file."""
     client = new_client(address(home), token)
@@ -75,7 +85,7 @@ def revoke_root(home: Home, token: str) -> None:
     try:
         translated(client.auth.token.lookup_self)
     except VaultError:
-        home.secret(ROOT_TOKEN).unlink()
+        home.secret(ROOT_TOKEN).unlink(missing_ok=True)
         return
     raise StackError("OpenBao's root token still works after it was revoked.")
 
@@ -127,12 +137,16 @@ def _await_leader(client: Any) -> None:
     raise StackError("OpenBao is unsealed but does not become active.")
 
 
-def _configure(home: Home) -> None:
+def _configure(home: Home, may_make_root: bool) -> None:
     ports, folder = home.stack()["ports"], home.folder("openbao")
     (folder / "data").mkdir(exist_ok=True)
+    listener = {
+        "address": f"127.0.0.1:{ports['openbao']}", "tls_disable": True,
+        "disable_unauthed_generate_root_endpoints": not may_make_root,
+    }  # fmt: skip
     config = {
         "storage": {"raft": {"path": str(folder / "data"), "node_id": "embedded", "performance_multiplier": "1"}},
-        "listener": {"tcp": {"address": f"127.0.0.1:{ports['openbao']}", "tls_disable": True}},
+        "listener": {"tcp": listener},
         "api_addr": f"http://127.0.0.1:{ports['openbao']}",
         "cluster_addr": f"http://127.0.0.1:{ports['openbao_cluster']}",
         "disable_mlock": True,

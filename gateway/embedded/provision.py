@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import time
@@ -64,12 +65,49 @@ path "identity/oidc/config" {{ capabilities = ["create", "update"] }}
 """
 USER_POLICY = 'path "identity/oidc/token/sallyport" { capabilities = ["read"] }'
 
+# How an identity that reads the live tables is made and ended.
+READING = {
+    "creation": [
+        "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' CONNECTION LIMIT 4",
+        'ALTER ROLE "{{name}}" SET default_transaction_read_only = on',
+        'GRANT CONNECT ON DATABASE live TO "{{name}}"',
+        'GRANT live_reader TO "{{name}}"',
+    ],
+    "revocation": [
+        'ALTER ROLE "{{name}}" NOLOGIN',
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'",
+        'DROP OWNED BY "{{name}}"',
+        'DROP ROLE "{{name}}"',
+    ],
+}
+
 # What a token says of its holder; entity metadata are texts, so lists are comma-separated.
 CLAIMS = (
     '{"username": {{identity.entity.name}}, "roles": {{identity.entity.metadata.roles}},'
     ' "projects": {{identity.entity.metadata.projects}}, "kind": {{identity.entity.metadata.kind}},'
     ' "training_until": {{identity.entity.metadata.training_until}}, "mfa": {{identity.entity.metadata.mfa}}}'
 )
+
+
+def digest() -> str:
+    """Which configuration this release gives: another digest, another policy, claim, reader or person."""
+    said = [GATEWAY_POLICY, OPERATOR_POLICY, USER_POLICY, CLAIMS, READERS, READING, PEOPLE, SERVICES]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def renew(home: Home, root_token: str, passwords: dict[str, str]) -> None:
+    """OpenBao has what this release needs; people, services and keys that were there stay as they are."""
+    client = new_client(openbao.address(home), root_token)
+    _mounts(client)
+    _database(home, client, passwords["vault_admin"])
+    _issuer(home, client)
+    _policies(client)
+    if not home.secret(f"approle-{openbao.OPERATOR}").exists():
+        _approle(home, client, openbao.OPERATOR, openbao.OPERATOR)
+    for name in (name for name in PEOPLE if not _user_file(home, name).exists()):
+        _person(home, client, name, PEOPLE[name])
+    for name in (name for name in SERVICES if not _user_file(home, name).exists()):
+        _service(home, client, name)
 
 
 def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
@@ -81,15 +119,19 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     translated(lambda: client.secrets.transit.create_key(PROJECTS_KEY, key_type="aes256-gcm96"))
     _database(home, client, passwords["vault_admin"])
     _issuer(home, client)
-    client.sys.create_or_update_policy("sallyport-gateway", GATEWAY_POLICY)
-    client.sys.create_or_update_policy("sallyport-user", USER_POLICY)
-    client.sys.create_or_update_policy(openbao.OPERATOR, OPERATOR_POLICY)
+    _policies(client)
     _approle(home, client, "sallyport-gateway", "sallyport-gateway")
     _approle(home, client, openbao.OPERATOR, openbao.OPERATOR)
     for name, role in PEOPLE.items():
         _person(home, client, name, role)
     for name in SERVICES:
         _service(home, client, name)
+
+
+def _policies(client: Any) -> None:
+    client.sys.create_or_update_policy("sallyport-gateway", GATEWAY_POLICY)
+    client.sys.create_or_update_policy("sallyport-user", USER_POLICY)
+    client.sys.create_or_update_policy(openbao.OPERATOR, OPERATOR_POLICY)
 
 
 def _mounts(client: Any) -> None:
@@ -127,18 +169,7 @@ def _reader(client: Any, name: str) -> None:
     """Vault makes identities of that name, each for one reading of the live tables."""
     client.secrets.database.create_role(
         name, db_name="live", default_ttl="1h", max_ttl="4h",
-        creation_statements=[
-            "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' CONNECTION LIMIT 4",
-            'ALTER ROLE "{{name}}" SET default_transaction_read_only = on',
-            'GRANT CONNECT ON DATABASE live TO "{{name}}"',
-            'GRANT live_reader TO "{{name}}"',
-        ],
-        revocation_statements=[
-            'ALTER ROLE "{{name}}" NOLOGIN',
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'",
-            'DROP OWNED BY "{{name}}"',
-            'DROP ROLE "{{name}}"',
-        ],
+        creation_statements=READING["creation"], revocation_statements=READING["revocation"],
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
-from gateway.embedded import databases, openbao, postgres, processes, provision
+from gateway.embedded import databases, openbao, postgres, processes, provision, renewing
 from gateway.embedded.home import Home, port_is_free, write_private
 from gateway.embedded.processes import Part
 from gateway.errors import PortTaken, StackError, StackNotRunning
@@ -70,7 +70,10 @@ def start_foundations(home: Home, done: Callable[[str], None] = lambda name: Non
     if root_token:
         provision.configure(home, root_token, passwords)
         openbao.revoke_root(home, root_token)
+        renewing.note(home)
         home.secret(PASSWORDS).unlink(missing_ok=True)
+    elif renewing.outdated(home):
+        renewing.renew(home, passwords)
     if restored:
         backups.record(
             home, "restore:done", "done", restored["id"], {"digest": restored["digest"], "made_at": restored["made_at"]}
