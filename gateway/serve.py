@@ -34,7 +34,8 @@ def application(given: Services) -> FastAPI:
         return subject.actor()
 
     log = Writer(given.database("sallyport_app", "control"), now)
-    return create_app(Models(given.store, given.public_keys), authenticate=authenticate, log=log)
+    only = frozenset(name for name in (given.settings.served_models or "").replace(" ", "").split(",") if name)
+    return create_app(Models(given.store, given.public_keys, only=only), authenticate=authenticate, log=log)
 
 
 def main() -> None:

@@ -62,6 +62,9 @@ class Settings(BaseModel):
     traces_url: str | None = Field(
         default=None, description="An OpenTelemetry collector that takes OTLP over HTTP; unset: nothing is traced."
     )
+    served_models: str | None = Field(
+        default=None, description="The models a model server serves, as project/name, with commas; unset: all that are deployed."
+    )
     listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
 
     @field_validator(

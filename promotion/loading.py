@@ -37,7 +37,12 @@ class Loaded:
 class Models:
     """The models that are served."""
 
-    def __init__(self, store: ModelStore, public_keys: Callable[[], Mapping[str, str]], *, threads: int = 0) -> None:
+    def __init__(
+        self, store: ModelStore, public_keys: Callable[[], Mapping[str, str]], *, threads: int = 0,
+        only: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        """`only` names what is served, as project/name; none of them: all that is deployed."""
+        self._only = only
         self._store, self._public_keys, self._threads = store, public_keys, threads
         self._loaded: dict[tuple[str, str], Loaded] = {}
         self._beside: dict[tuple[str, str], tuple[float, tuple[Loaded, ...]]] = {}
@@ -46,7 +51,7 @@ class Models:
 
     def names(self) -> dict[str, tuple[str, str]]:
         """Served name -> (project, name); a name two projects use is served as project.name only."""
-        deployed = self._store.deployed()
+        deployed = [(p, n) for p, n in self._store.deployed() if not self._only or f"{p}/{n}" in self._only]
         plain = [name for _, name in deployed]
         return {f"{p}.{n}": (p, n) for p, n in deployed} | {n: (p, n) for p, n in deployed if plain.count(n) == 1}
 

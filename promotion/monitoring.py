@@ -26,6 +26,16 @@ MISSING = (
     " WHERE project = %s AND name = %s AND digest = %s AND at > %s AND at <= %s GROUP BY key"
 )
 
+# An alert is a finding of the promotion whose bytes it is about, open until the alert is over or somebody closes it.
+FINDING = (
+    "INSERT INTO promotion.findings (request, id, severity, detail, open, check_name) SELECT request, %s, 'medium', %s, true,"
+    " 'monitoring' FROM promotion.deployments WHERE project = %s AND name = %s AND digest = %s ORDER BY id DESC LIMIT 1"
+)
+CLOSED = (
+    "UPDATE promotion.findings SET open = false, closed_by = %s, closed_at = %s, closed_why = 'The alert is over.'"
+    " WHERE id = %s AND check_name = 'monitoring' AND open"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -111,7 +121,12 @@ def _raise(connection: Connection[Any], project: str, name: str, digest: str, on
     if made:
         detail = {"metric": one.metric, "value": f"{one.value:.4f}", "above": f"{one.above:.4f}"}
         _record(connection, "alert:raised", project, name, digest, str(made[0]), detail, now)
+        connection.execute(FINDING, (f"alert-{made[0]}", _sentence(one), project, name, digest))
     return bool(made)
+
+
+def _sentence(one: Raised) -> str:
+    return f"In production {one.metric} is {one.value:.4g}, above its limit of {one.above:.4g}."
 
 
 def _end(connection: Connection[Any], project: str, name: str, digest: str, still: list[str], now: datetime) -> None:
@@ -122,6 +137,7 @@ def _end(connection: Connection[Any], project: str, name: str, digest: str, stil
     ).fetchall()
     for number, of, metric in rows:
         _record(connection, "alert:over", project, name, of, str(number), {"metric": metric}, now)
+        connection.execute(CLOSED, (WATCHER.id, now, f"alert-{number}"))
 
 
 def _record(

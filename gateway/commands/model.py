@@ -1,19 +1,23 @@
-"""`sallyport model`: looks at a model without running anything of it."""
+"""`sallyport model`: looks at a model without running anything of it, and says how a cluster serves it."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
-from gateway.console import emit_json, say
+from gateway.client import Gateway
+from gateway.commands.caller import as_user
+from gateway.console import emit_json, fail, say
+from promotion import manifests as kserve
 from promotion.scan import scan_model
 
 
 @click.group()
 def command() -> None:
-    """Models, before they are submitted."""
+    """Models, before they are submitted and after they are deployed."""
 
 
 @command.command()
@@ -28,3 +32,23 @@ def scan(path: Path, as_json: bool) -> None:
         say(f"  {finding.file}: {finding.detail} ({finding.code})")
     say("accepted" if report.accepted else "refused")
     sys.exit(0 if report.accepted else 1)
+
+
+@command.command()
+@click.argument("project")
+@click.argument("name")
+@click.option("--image", required=True, help="The image of Sallyport that the cluster runs.")
+@click.option("--claim", default="sallyport-home", show_default=True, help="The volume claim that holds the model store.")
+@click.option("--settings", default="sallyport-settings", show_default=True, help="The config map with SALLYPORT_* settings.")
+@click.option("--approle", default="sallyport-approle", show_default=True, help="The secret with approle.json.")
+@as_user
+def manifests(gateway: Gateway, project: str, name: str, image: str, claim: str, settings: str, approle: str) -> None:
+    """Write a manifest for KServe that serves the deployed model NAME of PROJECT, for `kubectl apply -f -`."""
+    found = gateway.get(f"/v1/models/{quote(project, safe='')}/{quote(name, safe='')}")["items"]
+    if not found:
+        fail("model_not_found", f"No model {project}/{name} is deployed.")
+    cluster = kserve.Cluster(image=image, claim=claim, settings=settings, approle=approle)
+    try:
+        emit_json(kserve.inference_service(project, name, found[0]["digest"], found[0]["version"], cluster))
+    except ValueError as error:
+        fail("name_too_long", str(error))

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from door_three import NOW
 
+from promotion import requests
 from promotion.model_contracts import Alert
 from promotion.monitoring import Raised, Window, evaluate, watch, window
 from promotion.predictions import Prediction, keep
@@ -52,14 +53,20 @@ def test_a_window_holds_what_was_predicted_in_it_by_that_model_and_nothing_else(
 
 
 def test_an_alert_is_raised_once_ended_once_and_both_are_in_the_ledger(gate):
-    digest = gate.deployed().digest
+    promotion = gate.deployed()
+    digest = promotion.digest
     assert watch(gate.connection, NOW) == []
     keep(gate.connection, [prediction(digest, rows=30, positives=20, missing=9) for _ in range(3)], NOW)
     raised = watch(gate.connection, NOW)
     assert {(one.metric, round(one.value, 2)) for one in raised} == {("positive_rate", 0.67), ("missing:x", 0.3)}
+    opened = requests.findings(gate.connection, promotion.id)
+    assert {(one["severity"], one["open"], one["check"]) for one in opened} == {("medium", True, "monitoring")} and len(
+        opened
+    ) == 2
     assert watch(gate.connection, NOW + timedelta(minutes=1)) == []
     assert watch(gate.connection, NOW + timedelta(minutes=11)) == []
     assert gate.events()[-1] == ("alert:over", "done")
+    assert sorted(one["open"] for one in requests.findings(gate.connection, promotion.id)) == [False, True]
     assert watch(gate.connection, NOW + timedelta(hours=2)) == []
     assert [event for event, _ in gate.events() if event.startswith("alert")] == [
         "alert:raised", "alert:raised", "alert:over", "alert:over",
