@@ -50,6 +50,10 @@ class Settings(BaseModel):
     )
     postgres_host: str = Field(min_length=1, description="Host name, or folder of the Unix socket.")
     postgres_port: int = Field(default=5432, ge=1, le=65535, description="Port of PostgreSQL.")
+    statement_log: Path | None = Field(
+        default=None,
+        description="The folder with another PostgreSQL's JSON log, for the worker to read; it deletes nothing.",
+    )
     opa_url: str | None = Field(default=None, description="An OPA server; unset: policies are decided in-process.")
     mlflow_url: str | None = Field(default=None, description="The tracking server's address; unset: its Unix socket is used.")
     mlflow_socket: Path = Field(description="The tracking server's Unix socket.")

@@ -130,6 +130,15 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
             log.warning("reconciling failed: %s", type(error).__name__)
 
 
+def _follower(given: Services) -> Follower | None:
+    """Follows the statement log of the embedded server, or of another where a setting says where that is."""
+    if given.settings.statement_log is not None:
+        return Follower(given.pool, given.settings.statement_log, given.clock, pattern="*.json", owns=False)
+    if given.settings.postgres_host == str(given.home.sockets):
+        return Follower(given.pool, given.home.folder("logs"), given.clock)
+    return None
+
+
 def main() -> None:
     """Works until it is told to stop."""
     global _services  # noqa: PLW0603 - workflows are module functions; this is what they share
@@ -146,8 +155,7 @@ def main() -> None:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    if given.settings.postgres_host == str(given.home.sockets):  # another server's log is for its own audit to follow
-        follower = Follower(given.pool, given.home.folder("logs"), given.clock)
+    if follower := _follower(given):
         threading.Thread(target=follow_until, args=(stop, follower), daemon=True).start()
     warm = threading.Thread(target=checking.warm_up, daemon=True)
     warm.start()

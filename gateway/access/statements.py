@@ -21,7 +21,7 @@ from psycopg import Error as PostgresError
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from compliance.entries import Actor
-from gateway.access import leases
+from gateway.access import leases, pgaudit
 
 POLL_SECONDS = 1.0
 QUIET_SECONDS = 30  # after which the server does not write to a file that is not its newest
@@ -45,6 +45,7 @@ class Statement:
     query: int | None
     milliseconds: float | None
     failure: str | None  # SQLSTATE
+    session: str | None = None
 
     @property
     def fingerprint(self) -> str | None:
@@ -69,6 +70,7 @@ def parse(line: bytes) -> Statement | None:
             query=int(said.get("query_id", 0)) or None,
             milliseconds=took,
             failure=str(said.get("state_code", "XX000")) if failed else None,
+            session=said.get("session_id"),
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None  # a notice, or a line cut short by a crash of the server
@@ -81,9 +83,12 @@ class Follower:
     pool: ConnectionPool
     folder: Path
     clock: Callable[[], datetime]
+    pattern: str = "postgres-*.json"
+    owns: bool = True  # files it has read are deleted; those of somebody else's server are not
     counted: dict[tuple[str, int], tuple[int, int]] | None = None
     waiting: dict[tuple[str, int], int] = field(default_factory=dict)
     this_minute: dict[tuple[str, datetime], int] = field(default_factory=dict)
+    audited: pgaudit.Waiting = field(default_factory=pgaudit.Waiting)
 
     def step(self) -> int:
         """What was logged since the last step is in the ledger; the number of statements."""
@@ -92,21 +97,28 @@ class Follower:
                 self.counted = _counts(connection)
             places = _places(connection)
             found: list[Statement] = []
+            touched: dict[int, Mapping[str, object]] = {}
             own: list[bytes] = []
             for file in self._files():
                 lines, position = _new_lines(file, places.get(file.name, 0))
-                found += [statement for line in lines if (statement := parse(line))]
+                for line in lines:
+                    if audited := pgaudit.parse(line):
+                        self.audited.add(audited)
+                    elif statement := parse(line):
+                        touched[len(found)] = self.audited.take(statement.session)
+                        found.append(statement)
                 own += [line for line in lines if b'"user":' not in line]
                 self._move(connection, file, position)
-            self._write(connection, found)
+            self._write(connection, found, touched)
             _summarise(connection, self.clock())
-        self._keep(own)
-        self._delete_read()
+        if self.owns:
+            self._keep(own)
+            self._delete_read()
         return len(found)
 
     def _files(self) -> list[Path]:
         """Oldest first; the server writes to the last."""
-        return sorted(self.folder.glob("postgres-*.json"), key=lambda file: (file.stat().st_mtime, file.name))
+        return sorted(self.folder.glob(self.pattern), key=lambda file: (file.stat().st_mtime, file.name))
 
     def _move(self, connection: Connection[Any], file: Path, position: int) -> None:
         connection.execute(
@@ -115,7 +127,7 @@ class Follower:
             (file.name, position, self.clock()),
         )
 
-    def _write(self, connection: Connection[Any], found: list[Statement]) -> None:
+    def _write(self, connection: Connection[Any], found: list[Statement], touched: Mapping[int, Mapping[str, object]]) -> None:
         known = {row.id: row for row in leases.select(connection, "WHERE id = ANY(%s)", ([one.lease for one in found],))}
         rows = self._rows(connection, found)
         for place, statement in enumerate(found):
@@ -124,7 +136,7 @@ class Follower:
             if self._too_many(statement):
                 _add_up(connection, statement, rows.get(place, {}).get("rows"))
             else:
-                _record(connection, known[statement.lease], statement, rows.get(place, {}))
+                _record(connection, known[statement.lease], statement, {**touched[place], **rows.get(place, {})})
 
     def _too_many(self, statement: Statement) -> bool:
         key = (statement.lease, _minute(statement.at))
@@ -209,10 +221,10 @@ def _counts(connection: Connection[Any]) -> dict[tuple[str, int], tuple[int, int
     return {(user, query): (calls, rows) for user, query, calls, rows in connection.execute(COUNTS).fetchall()}
 
 
-def _record(connection: Connection[Any], row: leases.Row, statement: Statement, rows: Mapping[str, int]) -> None:
+def _record(connection: Connection[Any], row: leases.Row, statement: Statement, more: Mapping[str, object]) -> None:
     said = {
         "fingerprint": statement.fingerprint, "command": statement.command, "milliseconds": statement.milliseconds,
-        "sqlstate": statement.failure, **rows,
+        "sqlstate": statement.failure, **more,
     }  # fmt: skip
     detail = {name: value for name, value in said.items() if value is not None}
     event, outcome = ("statement:failed", "failed") if statement.failure else ("statement:run", "done")

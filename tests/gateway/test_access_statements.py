@@ -187,6 +187,27 @@ def test_beyond_a_limit_statements_are_summed_up_by_the_minute(follower: Followe
     assert len(recorded(follower)) == statements.MOST_PER_MINUTE
 
 
+def test_what_pgaudit_says_stands_with_the_statement_it_is_about(follower: Follower, tmp_path: Path) -> None:
+    audit = f"AUDIT: SESSION,1,1,READ,SELECT,VIEW,lease_{LEASE}.patients,SELECT 'a value',<none>"
+    lines = [line(session_id="one", message=audit), line(2, session_id="two"), line(3, session_id="one")]
+    (tmp_path / "postgres-1.json").write_bytes(b"".join(lines))
+    assert follower.step() == 2
+    with follower.pool.connection() as connection:
+        rows = connection.execute("SELECT canonical FROM ledger.entries ORDER BY seq").fetchall()
+    two, one = (json.loads(bytes(row[0]))["detail"] for row in rows)
+    assert "views" not in two and (one["views"], one["classes"]) == (["patients"], ["READ"])
+    assert "a value" not in json.dumps([two, one])
+
+
+def test_the_log_of_somebody_elses_server_is_read_and_left_alone(follower: Follower, tmp_path: Path) -> None:
+    foreign = Follower(follower.pool, tmp_path, follower.clock, pattern="*.json", owns=False)
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_bytes(b'{"message": "its own"}\n' + line())
+        os.utime(tmp_path / name, (0, 0))
+    assert foreign.step() == 2 and foreign.step() == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
 def test_lines_about_leases_nobody_knows_do_not_stop_the_others(follower: Follower, tmp_path: Path) -> None:
     (tmp_path / "postgres-1.json").write_bytes(line(1, user="lease-ffffffffffffffff-x") + line(2, user="lease-") + line(3))
     follower.step()
