@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from compliance.entries import Actor
 from gateway.composition import Services, now
+from gateway.errors import SettingsInvalid
+from gateway.settings import Settings
 from gateway.starting import address, begin, said
 from gateway.web.endings import Endings
 from promotion import deployments, listening, stages
@@ -38,12 +40,25 @@ def application(given: Services) -> FastAPI:
     return create_app(Models(given.store, given.public_keys, only=only), authenticate=authenticate, log=log)
 
 
+def tls(settings: Settings) -> listening.Tls | None:
+    """How the server proves itself and its callers. Raises SettingsInvalid for one file without the others, or one not there."""
+    certificate, key, clients = settings.model_server_certificate, settings.model_server_key, settings.model_server_clients
+    for name, file in (("CERTIFICATE", certificate), ("KEY", key), ("CLIENTS", clients)):
+        if file is not None and not file.is_file():
+            raise SettingsInvalid(f"SALLYPORT_MODEL_SERVER_{name}: there is no such file.")
+    if certificate is None and key is None and clients is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsInvalid("SALLYPORT_MODEL_SERVER_CERTIFICATE and SALLYPORT_MODEL_SERVER_KEY are set together.")
+    return listening.Tls(certificate, key, clients)
+
+
 def main() -> None:
     """Serves until it is told to stop."""
     logging.basicConfig(level=logging.WARNING)
     given = begin(writes=False)
     host, port = address(given.settings.model_server_url, given.settings.listen_host)
-    listening.run(application(given), host=host, port=port)
+    listening.run(application(given), host=host, port=port, tls=tls(given.settings))
 
 
 if __name__ == "__main__":

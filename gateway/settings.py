@@ -66,6 +66,12 @@ class Settings(BaseModel):
     traces_url: str | None = Field(
         default=None, description="An OpenTelemetry collector that takes OTLP over HTTP; unset: nothing is traced."
     )
+    model_server_certificate: Path | None = Field(default=None, description="The model server's TLS certificate (PEM).")
+    model_server_key: Path | None = Field(default=None, description="The key of that certificate (PEM).")
+    model_server_clients: Path | None = Field(
+        default=None,
+        description="The authorities (PEM) one of which must have signed a caller's certificate; unset: none is asked.",
+    )
     served_models: str | None = Field(
         default=None, description="The models a model server serves, as project/name, with commas; unset: all that are deployed."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +35,28 @@ class BoundedHead(HttpToolsProtocol):
                 self.transport.close()
 
 
-def run(app: Any, *, host: str, port: int, tls: tuple[Path, Path, Path] | None = None) -> None:
-    """Serves until it is told to stop. `tls`: the server's certificate and key, and the authorities its clients must be of."""
-    import ssl
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The server's certificate and key, and the authorities its clients' certificates must be of; None: clients show none."""
 
+    certificate: Path
+    key: Path
+    clients: Path | None = None
+
+
+def config(app: Any, *, host: str, port: int, tls: Tls | None = None) -> uvicorn.Config:
+    """How the server runs; with `tls.clients`, a caller without a certificate of theirs is not even heard."""
     secured: dict[str, Any] = {}
     if tls is not None:
-        certificate, key, clients = tls
-        secured = {"ssl_certfile": certificate, "ssl_keyfile": key, "ssl_ca_certs": str(clients),
-                   "ssl_cert_reqs": ssl.CERT_REQUIRED}  # fmt: skip
-    uvicorn.run(
-        app, host=host, port=port, http=BoundedHead, log_level="warning", access_log=False,
-        timeout_graceful_shutdown=3, server_header=False, **secured,
+        secured = {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+    if tls is not None and tls.clients is not None:
+        secured |= {"ssl_ca_certs": str(tls.clients), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return uvicorn.Config(
+        app, host=host, port=port, http=BoundedHead, log_level="warning", access_log=False, timeout_graceful_shutdown=3,
+        server_header=False, **secured,
     )  # fmt: skip
+
+
+def run(app: Any, *, host: str, port: int, tls: Tls | None = None) -> None:
+    """Serves until it is told to stop."""
+    uvicorn.Server(config(app, host=host, port=port, tls=tls)).run()

@@ -207,33 +207,3 @@ def test_models_of_other_formats_are_served_under_the_same_verification(gate, tm
         app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=forget)
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         assert infer(client, body).json()["code"] == "tampered"
-
-
-def test_a_head_without_end_is_cut_off_and_other_callers_are_served(served):
-    import socket
-    import threading
-    import time
-
-    import uvicorn
-
-    from promotion.listening import MOST_HEAD_BYTES, BoundedHead
-
-    server = uvicorn.Server(uvicorn.Config(served[0].app, http=BoundedHead, port=0, log_level="critical"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    address = server.servers[0].sockets[0].getsockname()
-    with socket.create_connection(address, timeout=5) as endless, pytest.raises(OSError):
-        endless.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\nX-Long: ")
-        for _ in range(4 * MOST_HEAD_BYTES // 1024):
-            endless.sendall(b"x" * 1024)
-            time.sleep(0.0005)
-    body = json.dumps(ask([1.0])).encode()
-    asked = b"POST /v2/models/readmission/infer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer good\r\nContent-Length: %d\r\n\r\n"
-    with socket.create_connection(address, timeout=5) as kept_open:
-        for _ in range(3):  # over one connection, with bodies that count for no head
-            kept_open.sendall(asked % len(body) + body)
-            assert kept_open.recv(4096).startswith(b"HTTP/1.1 200")
-    server.should_exit = True
-    thread.join(5)
