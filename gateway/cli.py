@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reproduce": ("gateway.commands.reproduce", "command", "train a promoted model again, and compare"),
     "model": ("gateway.commands.model", "command", "look at a model without running anything of it"),
     "promote": ("gateway.commands.promote", "command", "a model's way into production"),
+    "new": ("gateway.commands.new", "command", "a project from the template"),
     "features": ("gateway.commands.features", "command", "features defined once, for snapshots and live rows"),
     "notebook": ("gateway.commands.notebook", "command", "JupyterLab on your snapshots, kernels isolated"),
     "egress": ("gateway.commands.egress", "command", "what leaves the sandbox: ask, review, release"),

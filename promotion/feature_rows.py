@@ -16,12 +16,6 @@ class Unreadable(Exception):
     """The contract's query does not run on these tables."""
 
 
-def query(which: str, contract: dict[str, Any]) -> str:
-    """The SQL for the tables of that folder: a published definition has one for untreated rows, whose types are other ones."""
-    definition = contract.get("feature_definition")
-    return str(definition["untreated_sql"] if which == "live" and definition else contract["features"])
-
-
 class Rows:
     """The contract's features over the tables of one folder: `snapshot`, `holdout` or `live`."""
 
@@ -45,7 +39,7 @@ class Rows:
         # From here on the contract's query sees these tables and no file.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        return connection.execute(query(folder.name, contract)).df()
+        return connection.execute(contract["features"]).df()
 
     def _input(self, column: dict[str, Any]) -> Any:
         values = self.frame[column["name"]]

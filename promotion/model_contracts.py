@@ -64,7 +64,7 @@ class Alert(Strict):
 
 
 class FeatureDefinition(Strict):
-    """The published definition that `features` was compiled from, and its SQL for untreated tables and for live PostgreSQL.
+    """The published definition that `features` was compiled from, and its SQL for live PostgreSQL.
 
     `live_sql` gives no label; its `row_id` is what names a row.
     """
@@ -72,7 +72,6 @@ class FeatureDefinition(Strict):
     name: str
     version: str
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
-    untreated_sql: str
     live_sql: str
 
 

@@ -114,8 +114,7 @@ def resolved(connection: Connection[Any], text: str, projects: Sequence[str]) ->
     contract["features"] = one.snapshot_sql
     contract["columns"] = sorted({*map(str, contract.get("columns") or ()), *one.reads})
     contract["feature_definition"] = {
-        "name": one.name, "version": one.version, "digest": one.digest, "untreated_sql": one.untreated_sql,
-        "live_sql": one.live_sql,
+        "name": one.name, "version": one.version, "digest": one.digest, "live_sql": one.live_sql,
     }  # fmt: skip
     return yaml.safe_dump(contract, sort_keys=False, allow_unicode=True)
 

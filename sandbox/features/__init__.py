@@ -8,5 +8,6 @@ from __future__ import annotations
 from sandbox.features.compiled import Compiled
 from sandbox.features.definitions import Beside, Definition, History, Rows
 from sandbox.features.expressions import year
+from sandbox.features.training import training_frame
 
-__all__ = ["Beside", "Compiled", "Definition", "History", "Rows", "year"]
+__all__ = ["Beside", "Compiled", "Definition", "History", "Rows", "training_frame", "year"]

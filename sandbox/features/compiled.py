@@ -11,12 +11,12 @@ from sandbox.errors import InvalidFeatures
 from sandbox.features.definitions import COLUMN, NAME, VERSION
 
 MOST_SQL = 200_000
-DIALECTS = {"snapshot_sql": "duckdb", "untreated_sql": "duckdb", "live_sql": "postgres"}
+DIALECTS = {"snapshot_sql": "duckdb", "live_sql": "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A definition as SQL: for a snapshot's tables and for untreated ones (DuckDB, with the label), and live (PostgreSQL).
+    """A definition as SQL: for a snapshot's tables (DuckDB, with the label), and for live ones (PostgreSQL).
 
     `columns` maps each feature to its Ibis type; `reads` are the columns read, as table.column.
     """
@@ -27,7 +27,6 @@ class Compiled:
     reads: tuple[str, ...]
     columns: Mapping[str, str]
     snapshot_sql: str
-    untreated_sql: str
     live_sql: str
 
     @property

@@ -19,11 +19,10 @@ def compiled(definition: Definition, *, treated: Schemas, live: Schemas) -> Comp
     """The definition as SQL. Raises InvalidFeatures."""
     learnt = expression(definition, treated, with_label=True)
     scored = expression(definition, live, with_label=False, lower=True)
-    untreated = expression(definition, live, with_label=True)
     columns = {name: str(kind) for name, kind in scored.schema().items() if name not in ("row_id", "person", "as_of")}
     return Compiled(
         definition.name, definition.version, definition.dataset, definition.reads, columns,
-        _sql(learnt, "duckdb"), _sql(untreated, "duckdb"), _sql(scored, "postgres"),
+        _sql(learnt, "duckdb"), _sql(scored, "postgres"),
     )  # fmt: skip
 
 

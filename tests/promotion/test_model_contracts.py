@@ -6,7 +6,6 @@ import pytest
 from door_three import TEXT
 
 from promotion.errors import InvalidModelContract
-from promotion.feature_rows import query
 from promotion.model_contracts import FeatureDefinition, load_model_contract
 
 
@@ -44,17 +43,9 @@ def test_what_is_wrong_is_named(old, new, named):
         load_model_contract(TEXT.replace(old, new, 1))
 
 
-def test_untreated_rows_get_the_sql_of_their_own_types() -> None:
-    definition = {
-        "name": "a",
-        "version": "1",
-        "digest": "sha256:" + "0" * 64,
-        "untreated_sql": "SELECT 2",
-        "live_sql": "SELECT 3",
-    }
+def test_the_published_definition_is_part_of_what_is_signed():
+    definition = {"name": "a", "version": "1", "digest": "sha256:" + "0" * 64, "live_sql": "SELECT 3"}
     plain = load_model_contract(TEXT)
     named = plain.model_copy(update={"feature_definition": FeatureDefinition(**definition)})
-    given, without = (one.model_dump(mode="json") for one in (named, plain))
-    assert query("live", given) == "SELECT 2"
-    assert query("snapshot", given) == query("live", without) == plain.features
+    assert plain.feature_definition is None
     assert named.digest != plain.digest

@@ -150,7 +150,7 @@ class World:
 
     def features(self, project: str) -> str:
         sql = "SELECT 1 FROM a"
-        made = Compiled("a", "1", dataset_of(project), ("a.b",), {"c": "int64"}, sql, sql, sql)
+        made = Compiled("a", "1", dataset_of(project), ("a.b",), {"c": "int64"}, sql, sql)
         return self.insert(
             "INSERT INTO catalog.features VALUES (%s, '1', %s, false, %s, %s, %s, '', 'sam', now())",
             project, dataset_of(project), DIGEST, Jsonb(made.as_json()),
