@@ -76,7 +76,7 @@ def _environment(gateway: Gateway, snapshot: dict[str, str], script: Path) -> di
         "MLFLOW_TRACKING_TOKEN": gateway.token(),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
-        # Sets are walked in one order: the converter to ONNX, for one, writes a set out, and the same script is to give one digest.
+        # Sets are walked in one order (the converter to ONNX writes one out), so that one script gives one digest.
         "PYTHONHASHSEED": "0",
         "GIT_PYTHON_REFRESH": "quiet",
         "MPLCONFIGDIR": "/tmp",  # noqa: S108 - the jail's own
