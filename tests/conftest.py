@@ -72,14 +72,14 @@ def as_user(stack_home: Path) -> Callable[[str], Gateway]:
 
 @pytest.fixture(scope="session")
 def clinic(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small clinic (300 patients, 120 notes) that is loaded into the running stack's live database."""
+    """The folder of a small clinic (400 patients, with whom k is reached under every key, 120 notes) that is loaded into the running stack's live database."""
     from gateway.commands.dataset import send_rows
     from gateway.commands.table_files import table_files
     from sandbox.domains import contract_path
     from sandbox.domains.clinic.generate import write
 
     folder = tmp_path_factory.mktemp("clinic")
-    write(folder, patients=300, notes=120, seed=7)
+    write(folder, patients=400, notes=120, seed=7)
     sam = as_user("sam")
     sam.post("/v1/datasets", {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")})
     with table_files(str(folder)) as paths:

@@ -98,6 +98,6 @@ def in_place(clinic: Path) -> None:
     from gateway.commands.table_files import table_files
 
     sam = connect("sam")
-    if sam.get("/v1/datasets/clinic")["rows"].get("patients") != 300:
+    if sam.get("/v1/datasets/clinic")["rows"].get("patients") != 400:
         with table_files(str(clinic)) as paths:
             send_rows(sam, "clinic", paths)

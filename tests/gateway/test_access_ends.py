@@ -219,7 +219,7 @@ def test_somebody_on_call_reads_live_data_in_an_incident_for_minutes_masked(
     assert made["obligations"]["ttl_seconds"] == 900 and made["break_glass"]["overdue"] is False
     with psycopg.connect(made["dsn"]) as connection:
         rows = connection.execute("SELECT ssn, birth_date FROM patients").fetchall()
-    assert len(rows) == 300 and all(len(ssn) == 32 and (day.month, day.day) == (1, 1) for ssn, day in rows)
+    assert len(rows) == 400 and all(len(ssn) == 32 and (day.month, day.day) == (1, 1) for ssn, day in rows)
     used = made["break_glass"]["id"]
     assert entries(services, "break-glass:used", break_glass_id=used)
     (due,) = entries(services, "break-glass:review-due", break_glass_id=used)

@@ -188,7 +188,7 @@ def test_the_restored_vault_makes_identities_for_the_restored_live_rows(restored
         restored.services.database("gateway_live", "live"), user=credential.username, password=credential.password
     )
     with psycopg.connect(address) as live:
-        assert live.execute("SELECT count(*) FROM clinic.patients").fetchone() == (300,)
+        assert live.execute("SELECT count(*) FROM clinic.patients").fetchone() == (400,)
     restored.services.vault.revoke_lease(credential.lease_id)
 
 
