@@ -72,7 +72,7 @@ def as_user(stack_home: Path) -> Callable[[str], Gateway]:
 
 @pytest.fixture(scope="session")
 def clinic(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small clinic (400 patients, with whom k is reached under every key, 120 notes) that is loaded into the running stack's live database."""
+    """The folder of a small clinic (400 patients: k is reached under every key) that is loaded into the stack's live database."""
     from gateway.commands.dataset import send_rows
     from gateway.commands.table_files import table_files
     from sandbox.domains import contract_path
