@@ -21,6 +21,7 @@ from gateway.embedded.home import write_private_bytes
 from gateway.erasing import remove_files
 from gateway.errors import GatewayError
 from gateway.progress import reporter
+from sandbox.bounds import Bounds
 from sandbox.enforcement import Limits
 from sandbox.errors import BuildFailed, InvalidSnapshot, SandboxError
 from sandbox.manifests import MANIFEST, verify_snapshot
@@ -81,6 +82,7 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
     recipe = Recipe(
         key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits),
         scrubber=Scrubber(engine=given.settings.text_engine),
+        bounds=Bounds.of(given.policy.engine.bundle.data["limits"].get("certificate", {})),
         remembered=Remembered.opened(key, memory.read_bytes() if memory.is_file() else None),
     )  # fmt: skip
     work = given.home.folder("staging") / f"build-{wanted.id}"

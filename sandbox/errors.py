@@ -30,9 +30,15 @@ class KUnreachable(SandboxError):
 
 
 class CertificateRefused(SandboxError):
-    """Too many planted identifiers leaked; nothing was written."""
+    """The release certificate is over the limits of policy; nothing was written."""
 
     code: ClassVar[str] = "certificate_refused"
+
+
+class InvalidLimits(SandboxError):
+    """The limits of certificates that policy data sets cannot be used, so nothing is released under them."""
+
+    code: ClassVar[str] = "invalid_limits"
 
 
 class BuildFailed(SandboxError):

@@ -129,10 +129,10 @@ def _worst(classes: pl.DataFrame, quasi: Sequence[str], shares: Any, *, numeric:
         return float(apart.max() / 2)
     if len(shares) == 1:
         return 0.0
-    return float(_moved(number, rank, share, shares).max() / (len(shares) - 1))
+    return float(moved(number, rank, share, shares).max() / (len(shares) - 1))
 
 
-def _moved(number: Any, rank: Any, share: Any, shares: Any) -> Any:
+def moved(number: Any, rank: Any, share: Any, shares: Any) -> Any:
     """For each class the sum of |its cumulative share - the table's| over all ranks; between two of its values its own stays."""
     import numpy as np
 

@@ -17,6 +17,7 @@ import polars as pl
 from compliance.attestations import Statement, Subject
 from compliance.canonical import canonical_json, digest, digest_file
 from sandbox import certificate, held_back
+from sandbox.bounds import Bounds, require_within
 from sandbox.contracts import Class, Contract, Table
 from sandbox.enforcement import Limits, enforce
 from sandbox.errors import BuildFailed, SourceMismatch
@@ -57,6 +58,7 @@ class Recipe:
     limits: Limits
     scrubber: Scrubber
     remembered: Remembered | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def build_snapshot(
 ) -> Built:  # fmt: skip
     """`out` holds the snapshot's files, and `holdout_out` the persons held back; on any failure neither exists.
 
-    Raises SourceMismatch, KUnreachable, BuildFailed; no message holds a value.
+    Raises SourceMismatch, KUnreachable, CertificateRefused, BuildFailed; no message holds a value.
     """
     if contract.unclassified:
         raise SourceMismatch(f"These columns have no class or treatment: {', '.join(contract.unclassified)}.")
@@ -86,6 +88,7 @@ def build_snapshot(
     released, facts = enforce(contract, all_released, recipe.limits)
     progress("certify", 0, 1)
     certified = _certify(contract, live, treated, (all_released, released), recipe)
+    require_within(certified, facts, recipe.bounds)
     try:
         files = write_tables(released, out)
         if holdout_out is not None and contract.holdout:
@@ -254,7 +257,12 @@ def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Rec
         "persons": _persons(contract),
         "keys": {table.name: key for table in contract.tables if (key := _released_key(table))},
         "wrapped_key": recipe.wrapped_key,
-        "limits": {"min_k": recipe.limits.min_k, "min_l": recipe.limits.min_l, "k": recipe.limits.k},
+        "limits": {
+            "min_k": recipe.limits.min_k,
+            "min_l": recipe.limits.min_l,
+            "k": recipe.limits.k,
+            "certificate": recipe.bounds.as_json(),
+        },
         "risk": facts,
         "holdout": contract.holdout,
     }

@@ -11,6 +11,7 @@ import pytest
 from small_contract import COLUMNS, PLANTED, contract_text, write_rows
 from snapshot_signing import KEYS, signed
 
+from sandbox.bounds import Bounds
 from sandbox.contracts import load_contract
 from sandbox.enforcement import Limits
 from sandbox.errors import BuildFailed, InvalidSnapshot, KUnreachable, SourceMismatch
@@ -23,7 +24,7 @@ SCRUBBER = Scrubber(processes=1)
 
 
 def recipe(key: bytes = b"k" * 32, k: int = 2) -> Recipe:
-    return Recipe(key=key, wrapped_key="vault:v1:x", project="p", limits=Limits(k, 1, 1 / k), scrubber=SCRUBBER)
+    return Recipe(key, "vault:v1:x", "p", Limits(k, 1, 1 / k), SCRUBBER, bounds=Bounds(linkage=1 / k))
 
 
 def build(rows: Path, out: Path, given: Recipe | None = None, text: str | None = None, **more: Any) -> Built:
