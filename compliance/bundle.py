@@ -103,13 +103,13 @@ def export_bundle(
     if out.exists():
         raise ExportFailed(f"{out} exists already.")
     keys, earlier = signer if isinstance(signer, Keys) else Keys(signer), list(published)
-    matrix, watch = ControlMatrix(load_profile(profile)), Watch()
+    matrix = ControlMatrix(load_profile(profile))
     partial = out.with_name(f".{out.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
         extent = find_extent(connection, since, until, [size_of(note) for note in earlier])
-        period = (rfc3339(since), rfc3339(until))
+        period, watch = (rfc3339(since), rfc3339(until)), Watch(whole=extent.first == 1)
         gathered = gather(
             connection, extent, period, partial, attestations=attestations, matrix=matrix, watch=watch, progress=progress
         )

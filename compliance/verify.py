@@ -36,7 +36,7 @@ EARLIER, PROOF, COMPLETENESS = "checkpoints.jsonl", "proof.json", "completeness.
 ENTRIES, BEFORE, AFTER = "entries.jsonl", "before.json", "after.json"
 PAYLOAD_TYPE, FIRST_PREVIOUS = "application/vnd.in-toto+json", "sha256:" + "0" * 64
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-DECODER, unbase64 = json.JSONDecoder(), partial(base64.b64decode, validate=True)
+scan, unbase64 = json.JSONDecoder().scan_once, partial(base64.b64decode, validate=True)  # type: ignore[attr-defined]
 CHANGED = " was changed: its hash is not the one recorded for it."
 LONGEST_LINE, LARGEST_DOCUMENT, MOST_PROBLEMS = 1 << 20, 1 << 28, 200
 
@@ -132,9 +132,8 @@ class _Check:
 
     def read_keys(self) -> None:
         self.keys = json.loads(self.bytes_of(KEYS))
-        self.log = public_key(self.keys["log"]["pem"])
-        self.logs = [self.log, *map(public_key, self.keys["attestations"].values())]
-        self.fingerprint = fingerprint_of(self.log)
+        self.logs = [*map(public_key, [self.keys["log"]["pem"], *self.keys["attestations"].values()])]
+        self.log, self.fingerprint = self.logs[0], fingerprint_of(self.logs[0])
         if self.pin is not None and self.pin != self.fingerprint:
             self.say("key_not_pinned", KEYS, f"The bundle's key is {self.fingerprint}, not the pinned {self.pin}.")
 
@@ -152,8 +151,7 @@ class _Check:
             self.say("file_added", name, f"{name} was added: the signed manifest does not list it.")
         for name in sorted({KEYS, CHECKPOINT, EARLIER, PROOF, COMPLETENESS, ENTRIES} - set(listed)):
             self.say("manifest_invalid", MANIFEST, f"The manifest does not list {name}.")
-        envelope = json.loads(self.bytes_of(ENVELOPE))
-        signature = unbase64(envelope["signatures"][0]["sig"])
+        signature = unbase64(json.loads(self.bytes_of(ENVELOPE))["signatures"][0]["sig"])
         by = [{"keyid": str(self.keys["log"]["keyid"]), "sig": base64.b64encode(signature).decode()}]
         exact = {"payload": base64.b64encode(data).decode(), "payloadType": PAYLOAD_TYPE, "signatures": by}
         if json.dumps(exact, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() != self.bytes_of(ENVELOPE):
@@ -290,8 +288,8 @@ class _Walk:
     def one(self, file: str, raw: bytes, entry: dict[str, Any], following: dict[str, Any]) -> None:
         """`entry` is the next one, unless lines are missing, added or moved; and its hash is the one `following` holds."""
         expected, seq, after = self.tree.size + 1, entry.get("seq"), following.get("seq")
-        self.count += file == ENTRIES
-        if seq != expected and after != expected + 1 and isinstance(seq, int):
+        self.count += file is ENTRIES
+        if seq != expected and after != expected + 1 and type(seq) is int:
             if seq < expected or after == expected:
                 self.wrong("entry_misplaced", expected, f"{title(entry)} was added, moved or repeated before entry {expected}.")
                 return
@@ -311,7 +309,7 @@ class _Walk:
         elif self.previous not in (None, entry.get("prev")):
             self.wrong("chain_broken", expected, f"{self.name(entry)} does not hold the hash of entry {expected - 1}.")
         self.previous = mine if intact else str(following.get("prev"))
-        if file == ENTRIES:
+        if file is ENTRIES:
             self.look_at(entry)
         elif self.since <= str(entry.get("recorded_at")) < self.until:
             self.wrong("completeness_false", expected, f"{self.name(entry)} is of the period, but stands in {file}.")
@@ -321,20 +319,20 @@ class _Walk:
 
     def look_at(self, entry: dict[str, Any]) -> None:
         """The entry's number of its source, its time, and the attestation it rests on."""
-        given, moment, seq = entry.get("source_seq"), str(entry.get("recorded_at")), self.tree.size
-        if type(given) is not int or not MOMENT.fullmatch(moment):
+        given, moment, source, seq = entry.get("source_seq"), entry.get("recorded_at"), str(entry.get("source")), self.tree.size
+        if type(given) is not int or type(moment) is not str or not MOMENT.fullmatch(moment):
             self.wrong("entry_invalid", seq, f"{self.name(entry)} has no number of its source, or no time in UTC.")
             return
-        known = self.sources.setdefault(str(entry.get("source")), [given, given - 1, 0])
+        known = self.sources.get(source) or self.sources.setdefault(source, [given, given - 1, 0])
         if not known[1] < given <= known[1] + 1 + self.slack:
             self.wrong("source_gap", seq, f"{self.name(entry)} shows a gap in its source: number {given} follows {known[1]}.")
         known[1], known[2] = given, known[2] + 1
-        if self.times and moment < self.times[1]:
-            self.steps_back.append(seq)
-        self.times = [self.times[0] if self.times else moment, moment]
+        self.times = self.times or [moment, moment]
+        self.steps_back += [seq] if moment < self.times[1] else ()
+        self.times[1] = moment
         self.outside += not self.since <= moment < self.until
         detail, thing = entry.get("detail"), entry.get("object")
-        if isinstance(detail, dict) and isinstance(detail.get("envelope"), str):
+        if type(detail) is dict and type(detail.get("envelope")) is str:
             model = str(thing.get("digest")) if isinstance(thing, dict) and thing.get("type") == "model" else ""
             self.envelopes.setdefault(detail["envelope"], (self.name(entry), model))
 
@@ -371,11 +369,11 @@ class CompactTree:
         self.nodes, self.size, self.wanted, self.roots = list[tuple[int, bytes]](), 0, wanted, dict[int, bytes]()
 
     def add(self, node: bytes, leaves: int = 1) -> None:
-        self.size += leaves
-        while self.nodes and self.nodes[-1][0] == leaves:
-            node = node_hash(self.nodes.pop()[1], node)
+        self.size, nodes = self.size + leaves, self.nodes
+        while nodes and nodes[-1][0] == leaves:
+            node = hashlib.sha256(b"\x01" + nodes.pop()[1] + node).digest()
             leaves *= 2
-        self.nodes.append((leaves, node))
+        nodes.append((leaves, node))
         if self.wanted and b"%d" % self.size in self.wanted:
             self.roots[self.size] = self.root()
 
@@ -417,10 +415,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def parsed(raw: bytes) -> dict[str, Any]:
     """The entry, or its type alone when it cannot be read."""
-    with suppress(ValueError, RecursionError):
-        value, end = DECODER.raw_decode(text := raw.decode())
-        if end == len(text) and isinstance(value, dict):
+    try:
+        value, end = scan(text := raw.decode(), 0)
+        if end == len(text) and type(value) is dict:
             return value
+    except (ValueError, RecursionError, StopIteration):
+        pass
     kind = re.search(rb'"type":"([a-z-]{1,40}:[a-z-]{1,40})"', raw)
     return {"type": kind[1].decode()} if kind else {}
 

@@ -17,7 +17,9 @@ from compliance import publishing
 from compliance.bundle import ExportResult, Keys, export_bundle
 from compliance.checkpoints import ORIGIN, verifier_key
 from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
-from compliance.gathering import Attestation
+from compliance.findings import Finding, Watch
+from compliance.gathering import Attestation, readable
+from compliance.ledger import read
 from compliance.regulations import load_profile
 from compliance.verify import fingerprint_of, public_key
 from gateway.catalog import exports
@@ -141,6 +143,17 @@ def proofs(given: Services, *, entry: int | None, old: int | None, size: int | N
         except ValueError as error:
             raise ExportNotFound("The ledger has no such entry or size.") from error
     return answer
+
+
+def findings(given: Services) -> list[Finding]:
+    """What somebody should look at now, found by going through the whole ledger; who approved and left is asked of the issuer."""
+    watch = Watch(whole=True)
+    with given.pool.connection() as connection:
+        for _, raw in read(connection):
+            if entry := readable(raw):
+                watch.add(entry)
+    present = [who for who in watch.approvers if given.access.directory(Subject(who, "person")) is not None]
+    return watch.found(given.clock(), present=present)
 
 
 def _make(given: Services, wanted: exports.Export) -> ExportResult:

@@ -51,6 +51,13 @@ def entries(
     return {"items": items, "next": items[-1]["seq"] if len(items) == limit else None}
 
 
+@router.get("/findings")
+def findings(given: Given, asking: Asking) -> dict[str, Any]:
+    """What somebody should look at now: leases past their end or without a decision, unreviewed emergencies, unread alerts."""
+    require(given, asking, "see findings")
+    return {"items": [finding.as_json() for finding in exporting.findings(given)], "next": None}
+
+
 @router.get("/trace")
 def traced(given: Given, asking: Asking, id: Annotated[str, Query(min_length=1, max_length=200)]) -> dict[str, Any]:
     """All that hangs together with an identifier: decision, grant, lease, statements, and the exports that hold them."""

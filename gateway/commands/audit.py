@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from gateway.client import Gateway
-from gateway.commands.audit_keeping import hold, retention, review
+from gateway.commands.audit_keeping import findings, hold, retention, review
 from gateway.commands.caller import as_role
 from gateway.console import REFUSED, emit_json, fail, people, say, table
 
@@ -47,7 +47,7 @@ def command() -> None:
     """Evidence: exported for a period and a regulation, verified by anyone."""
 
 
-for part in (hold, retention, review):
+for part in (findings, hold, retention, review):
     command.add_command(part)
 
 

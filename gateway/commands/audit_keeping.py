@@ -8,7 +8,7 @@ import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_role
-from gateway.console import emit_json, say, table
+from gateway.console import REFUSED, emit_json, say, table
 
 officer = as_role("compliance-officer")
 
@@ -64,6 +64,18 @@ def retention(gateway: Gateway, delete: bool) -> None:
     columns = ("kind", "id", "project", "until", "holds", "may_go")
     table("Kept", columns, [[_text(one[name]) for name in columns] for one in found["items"]])
     emit_json(found)
+
+
+@click.command()
+@officer
+def findings(gateway: Gateway) -> None:
+    """What somebody should look at now, found by going through the whole ledger. Exit 1 when there is something."""
+    found = gateway.get("/v1/audit/findings")
+    columns = ("severity", "code", "entry", "sentence")
+    table("Findings", columns, [[_text(one[name]) for name in columns] for one in found["items"]])
+    emit_json(found)
+    if found["items"]:
+        raise SystemExit(REFUSED)
 
 
 @click.group()

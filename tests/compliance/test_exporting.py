@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg_pool import ConnectionPool
 
+from compliance.entries import Actor, ObjectRef
 from compliance.errors import EmptyPeriod, ExportNotFound, LedgerRewritten, UnknownProfile
 from compliance.ledger import append, read
 from compliance.verify import verify_bundle
@@ -387,3 +388,14 @@ def test_the_keys_are_told_with_their_fingerprints(services: Any) -> None:
     told = exporting.public_keys(services)
     assert told["current"] == services.signer.keyid and told["keys"][0]["pem"] == services.signer.public_key_pem()
     assert told["keys"][0]["fingerprint"].startswith("sha256:") and told["keys"][0]["note_key"].startswith("sallyport/ledger+")
+
+
+def test_findings_now_are_of_the_whole_ledger_and_name_who_approved_and_left(services: Any) -> None:
+    services.access = SimpleNamespace(directory=lambda subject: None if subject.id == "gone" else subject)
+    with services.pool.connection() as connection:
+        for who in ("gone", "here"):
+            append(connection, decision(type="approval:signed", actor=Actor(who, "person"), outcome="done"))
+        append(connection, decision(type="lease:opened", outcome="done", object=ObjectRef("lease", "l1"), refs={}))
+    found = exporting.findings(services)
+    assert {(one.code, one.entry) for one in found} >= {("approver_left", 1), ("lease_without_decision", 3)}
+    assert not [one for one in found if one.entry == 2]

@@ -76,3 +76,46 @@ EMERGENCY = entry("break-glass:review-due", 4, refs={"break_glass_id": "b1"}, de
 )
 def test_leases_end_in_any_way_and_emergencies_are_reviewed(entries: Any, days: float, expected: Any) -> None:
     assert codes(*entries, days=days) == expected
+
+
+ALLOWED = entry("decision:made", 1, refs={"decision_id": "d1"}) | {"outcome": "allow"}
+DENIED = ALLOWED | {"outcome": "deny"}
+OPENED = entry("lease:opened", 2, refs={"lease_id": "l1", "decision_id": "d1"}, detail={"ttl_seconds": 3600})
+MODEL = ObjectRef("model", "p/m", "sha256:1")
+SIGNED = entry("approval:signed", 3, object=MODEL, refs={"promotion": "p1"})
+DEPLOYED = entry("model:deployed", 4, object=MODEL, refs={"promotion": "p1"})
+OTHER_BYTES = entry("approval:signed", 3, object=ObjectRef("model", "p/m", "sha256:2"), refs={"promotion": "p1"})
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ((ALLOWED, OPENED), []), ((OPENED,), ["lease_without_decision"]), ((DENIED, OPENED), ["lease_without_decision"]),
+        ((OPENED, ALLOWED), ["lease_without_decision"]),
+        ((entry("lease:opened", 2, refs={"lease_id": "l1"}, detail={"ttl_seconds": 3600}),), ["lease_without_decision"]),
+        ((SIGNED, DEPLOYED), []), ((DEPLOYED,), ["deployed_without_approval"]),
+        ((OTHER_BYTES, DEPLOYED), ["deployed_without_approval"]), ((DEPLOYED, SIGNED), ["deployed_without_approval"]),
+    ],
+)  # fmt: skip
+def test_what_rests_on_nothing_is_found_when_the_ledger_is_seen_whole(entries: Any, expected: list[str]) -> None:
+    whole, part = Watch(whole=True), Watch()
+    for one in entries:
+        whole.add(one)
+        part.add(one)
+    assert [finding.code for finding in whole.found(START)] == expected
+    assert part.found(START) == []  # what it rests on may stand before what is seen
+
+
+WAITING = entry("promotion:waiver-needed", 5, object=MODEL, refs={"promotion": "p1"})
+
+
+@pytest.mark.parametrize(
+    ("entries", "days", "expected"),
+    [
+        ((WAITING,), 29, []), ((WAITING,), 31, [("finding_ageing", 5)]),
+        ((WAITING, entry("waiver:signed", 6, object=MODEL, refs={"promotion": "p1"})), 31, []),
+        ((WAITING, entry("promotion:rejected", 6, object=MODEL, refs={"promotion": "p2"})), 31, [("finding_ageing", 5)]),
+    ],
+)  # fmt: skip
+def test_what_a_check_found_and_nobody_answers_ages(entries: Any, days: float, expected: Any) -> None:
+    assert codes(*entries, days=days) == expected
