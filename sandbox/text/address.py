@@ -20,6 +20,7 @@ LOOSE = re.compile(
     r"|bpm|steps)\b)"
 )
 STATE_BETWEEN = re.compile(r"[ \t]*\n?[ \t]*,[ \t]*[A-Za-z]{2,4}\Z|[ \t]+\([A-Za-z]{2,12}\)\Z")
+ALONE = re.compile(r"[ \t,]*\n[ \t]*(?:[A-Z]{1,2}[- ]?)?\d{3}")
 BEFORE, AFTER = re.compile(r"[\s,.;)]+\Z"), re.compile(r"[\s,.;(]{0,6}")
 
 
@@ -80,6 +81,8 @@ def _belongs(text: str, word: Token, *, same: bool) -> bool:
         return False
     if word.cased and not word.capital:
         return False
+    if not same and ALONE.match(text, word.end) and text[word.start - 1 : word.start] == "\n":
+        return True  # a town alone on its line, and its code on the next
     if word.shouted and text[word.end : word.end + 1] in ("\n", ""):
         return True  # a town alone on its line
     if low in lexicon.STREET_WORDS and not same:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -47,10 +48,8 @@ class Engine:
         if lacking := [module for module in KINDS[self.kind] if find_spec(module) is None]:
             wanted = " and ".join(DISTRIBUTIONS.get(module, module) for module in lacking)
             raise EngineUnavailable(f"The text engine {self.kind} needs {wanted}, which is not installed here.")
-        from spacy.util import is_package
-
         package = self.model if self.kind == "spacy" else MODEL if self.kind == "transformers" else None
-        if package and not is_package(package) and not (Path(package) / "meta.json").is_file():
+        if package and _version(package) is None and not (Path(package) / "meta.json").is_file():
             raise EngineUnavailable(f"The language model {package} is neither installed nor a folder with a spaCy pipeline.")
 
     @property
@@ -63,11 +62,9 @@ class Engine:
         said |= {name: version(name) for name in (DISTRIBUTIONS.get(m, m.replace("_", "-")) for m in modules)}
         if self.kind != "spacy":
             return said
-        from spacy.util import get_model_meta, get_package_path, is_package
-
-        if is_package(self.model):
-            return said | {"model_version": get_model_meta(get_package_path(self.model))["version"]}
-        meta = get_model_meta(self.model)
+        if installed := _version(self.model):
+            return said | {"model_version": installed}
+        meta = json.loads((Path(self.model) / "meta.json").read_text("utf-8"))
         name, content = f"{meta['lang']}_{meta['name']}", _folder_digest(Path(self.model))
         return said | {"model": name, "model_version": meta["version"], "digest": content}
 
@@ -100,6 +97,16 @@ class Engine:
                 return GLiNERRecognizer(model_name=self.model, entity_mapping=mapping, map_location="cpu")  # loads itself
         made.load()
         return made
+
+
+def _version(package: str) -> str | None:
+    """The version of an installed package; spaCy itself is not loaded for this."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except (PackageNotFoundError, ValueError):
+        return None
 
 
 def _folder_digest(folder: Path) -> str:

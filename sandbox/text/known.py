@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import zip_longest
 
 from sandbox.text import lexicon
 from sandbox.text.folding import fold
@@ -41,8 +42,9 @@ def spans(text: str, words: Sequence[Token], record: Mapping[str, str]) -> Itera
     terms, numbers = _terms(record)
     for token in words:
         word, cased = token.folded, token.cased and not token.capital
-        exact = word in terms
-        if (exact and not (cased and token.english) and word not in lexicon.certain()) or (
+        exact = word in terms and (len(word) > 2 or (token.capital and token.cased and not token.shouted))
+        named = token.capital and token.cased and not token.shouted and word in lexicon.surnames()
+        if (exact and not (cased and token.english) and (word not in lexicon.certain() or named)) or (
             not exact and len(word) >= SHORTEST_TYPO and not token.english and _typing_slip(word, terms)
         ):
             yield token.start, token.end, "NAME"
@@ -81,16 +83,24 @@ def _terms(record: Mapping[str, str]) -> tuple[set[str], set[str]]:
         if day := _day(value):
             numbers |= _written(day)
             continue
-        for part in WORD.findall(fold(value)):
+        # Folding keeps lengths, but a folded mark can part a word: then the spelling in the record says nothing.
+        for part, as_written in zip_longest(WORD.findall(fold(value)), WORD.findall(value), fillvalue=""):
             if part.isdigit():
                 if len(part) >= SHORTEST_NUMBER:
                     numbers.add(part)
-            elif len(part) >= SHORTEST_WORD and part not in lexicon.RECORD_COMMON:
+            elif _tells(part, as_written):
                 words.add(part)
         digits = re.sub(r"\D", "", value)
         if len(digits) >= 7 and not re.search(r"[^\W\d_]{3}", value):
             numbers.add(digits)
     return words, numbers
+
+
+def _tells(part: str, as_written: str) -> bool:
+    """The word of a record can be a name alone; of two letters one that is written like a name (Xu, and no code of a state)."""
+    if len(part) == SHORTEST_WORD - 1:
+        return as_written.istitle() and part not in lexicon.FUNCTION_WORDS
+    return len(part) >= SHORTEST_WORD and part not in lexicon.RECORD_COMMON
 
 
 def _day(value: str) -> date | None:

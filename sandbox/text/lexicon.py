@@ -29,6 +29,8 @@ PARTICLES, MEDICAL_NOUNS, COUNTRY_WORDS = _SETS["particles"], _SETS["medical_nou
 WORD_GIVEN, PERSON_VERBS = _SETS["word_given"], _SETS["person_verbs"]
 PLACE_PARTICLES, STREET_WORDS = _SETS["place_particles"], _SETS["street_words"]
 STRICT_NOUNS, PARTS_OF, SCORE_WORDS = _SETS["strict_nouns"], _SETS["parts_of"], _SETS["score_words"]
+RELATIONS, SHORT_NAMES = _SETS["relations"], _SETS["short_names"]
+LETTERED = _SETS["lettered"]  # a capital alone behind these is no initial
 CALENDAR = _SETS["calendar"]
 RECORD_COMMON = _SETS["record_common"]  # words of a record that say nothing alone
 # An ending and what stands in its place in the simpler form.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sandbox.text import lexicon
+from sandbox.text import cued, lexicon
 from sandbox.text.cues import CLINICIAN, DOSE, HOUSE, LABEL, LISTED, RELATION, SAYS_NAME, SIGNED
 from sandbox.text.tokens import Token
 
@@ -17,6 +17,8 @@ NEAR = re.compile(r"(?:[ \t]?\.?[ \t]{0,2}|-|[ \t]?,[ \t]|\. )\Z")
 JOINED = re.compile(r"(?:[ \t]|-|\. ?|['’])\Z")
 WINDOW = 40
 MONTH_NAMES = frozenset(("jan", "april", "may", "june", "july", "august"))
+OPENING = frozenset(("bin", "ibn", "von", "van", "del", "della", "dos", "das", "ter", "ap"))
+FIRST_IDEOGRAPH = "\u2e80"
 FARTHEST = 4  # words from one part of a name to the next
 # Clinical nouns that the language model takes for places where they open a sentence.
 PLAIN = lexicon.SCORE_WORDS | lexicon.MEDICAL_NOUNS | lexicon.STRICT_NOUNS
@@ -40,8 +42,9 @@ class Names:
     def found(self) -> Iterator[tuple[int, int, str]]:
         """(start, end, kind) of each word that is part of a name; NAME for persons and the unknown, GEO for places."""
         for i in range(len(self._words)):
-            self._taken[i] = not self._safe[i] and (self._alone(i) or self._introduced(i))
+            self._taken[i] = not self._safe[i] and (self._alone(i) or self._introduced(i) or self._cued(i))
         self._grow()
+        self._take_initials()
         self._echo()
         for i, word in enumerate(self._words):
             if self._taken[i]:
@@ -59,6 +62,8 @@ class Names:
             and bool(NEAR.match(self._between(i - 1)))
         )
         if titled and low not in lexicon.certain():
+            return False
+        if cued.is_surname_behind(self._text, self._words, i):
             return False
         if low in lexicon.certain() or (low in lexicon.FUNCTION_WORDS and not (word.capital and low in lexicon.MOSTLY_NAMES)):
             return True
@@ -97,7 +102,7 @@ class Names:
         word = self._words[i]
         low, name = word.folded, lexicon.is_name(word.folded)
         if word.foreign:
-            return len(word.text) > 1
+            return len(word.text) > 1 or word.text >= FIRST_IDEOGRAPH
         if word.english:
             if self._area[i] and word.capital and word.cased and not (word.shouted and len(low) < 4) and low not in PLAIN:
                 return True
@@ -111,7 +116,8 @@ class Names:
                 return True
             return word.capital and word.cased and low in lexicon.MOSTLY_NAMES and name and (not word.shouted or self._person[i])
         if len(low) < 3:
-            return self._person[i] and word.capital and name
+            short = low in lexicon.SHORT_NAMES and word.cased and not word.shouted
+            return word.capital and ((self._person[i] and name) or short)
         if not word.cased:
             # A misspelt plain word falls with the names.
             left = self._text[max(0, word.start - WINDOW) : word.start]
@@ -144,7 +150,10 @@ class Names:
     def _acts(self, i: int) -> bool:
         """A given name that is a plain word as well does what persons do (Hope was brought in)."""
         word, after = self._words[i], self._words[i + 1] if i + 1 < len(self._words) else None
-        if word.folded not in lexicon.WORD_GIVEN or not word.cased or after is None or self._between(i) != " ":
+        given = word.folded in lexicon.WORD_GIVEN or (
+            word.folded in lexicon.clinical() and word.folded in lexicon.given_names() and not word.shouted
+        )
+        if not given or not word.cased or after is None or self._between(i) != " ":
             return False
         return after.folded in lexicon.PERSON_VERBS and self._before(i) not in DETERMINERS
 
@@ -165,6 +174,9 @@ class Names:
         left = self._text[max(0, word.start - WINDOW) : word.start]
         signed = SIGNED.search(left) is not None and self._text[word.end : word.end + 2].strip(" .") in ("", "\n")
         return looks and len(low) > 1 and (LABEL.search(left) is not None or self._speaker(i, left) or signed)
+
+    def _cued(self, i: int) -> bool:
+        return any(rule(self._text, self._words, i) for rule in (cued.is_cued, cued.is_surname_behind, cued.is_hyphened))
 
     def _speaker(self, i: int, left: str) -> bool:
         """The word opens a line and a colon follows, as who speaks does in a transcript; English words are headings."""
@@ -244,9 +256,21 @@ class Names:
         before = self._text[max(0, word.start - 3) : word.start].strip()
         return alone and word.folded in lexicon.given_names() and word.folded in MONTH_NAMES and not before[-1:].isdigit()
 
+    def _take_initials(self) -> None:
+        """A capital alone with a point, right before or behind a name, is an initial of it; a small particle before it a part."""
+        for i, word in enumerate(self._words):
+            if word.folded in OPENING and i + 1 < len(self._words) and self._between(i) == " " and self._words[i + 1].capital:
+                self._taken[i] = self._taken[i] or (self._taken[i + 1] and self._words[i + 1].cased)
+            if len(word.text) > 1 or not word.capital or self._text[word.end : word.end + 1] != ".":
+                continue
+            behind = i > 0 and self._taken[i - 1] and self._between(i - 1) == " "
+            before = i + 1 < len(self._words) and self._taken[i + 1] and self._between(i) in (".", ". ")
+            self._taken[i] = self._taken[i] or behind or before
+
     def _echo(self) -> None:
         """Each word of a name that was found is taken wherever else it stands with a capital."""
-        known = {w.folded for w, taken in zip(self._words, self._taken, strict=True) if taken and len(w.folded) > 2}
+        taken = [w for w, is_taken in zip(self._words, self._taken, strict=True) if is_taken]
+        known = {w.folded for w in taken if len(w.folded) > 2 or (len(w.folded) == 2 and not w.english and not w.shouted)}
         for i, word in enumerate(self._words):
             if word.folded in known and not self._safe[i] and (word.capital or not word.cased):
                 self._taken[i] = True

@@ -63,6 +63,9 @@ UNIT = r"(?:,?\s+(?i:Apt|Apto|Apartment|Piso|Depto|Suite|Ste|Unit|Floor|Fl|Room|
 # Bounded: a word is tried from each of its letters, so an unbounded one would cost the square of its length.
 WORD = r"[^\W\d_][\w'’.-]{0,40}"
 CAPITAL = r"(?=[^\W\d_])[^\Wa-zß-öø-ÿ\d_][\w'’.-]{0,40}"
+PLOT = r"(?:house|village|block|plot|villa|bungalow|sector|street|tower)[ \t]?#?\d{1,4}[a-z]?"
+CROSS = r"\d{1,3}(?:st|nd|rd|th)[ \t]+(?:main|cross|block)"
+NUMBER_LAST = r"(?:" + CAPITAL + r"[ \t]+(?:[^\W\d_]{2,12}[ \t]+)?){1,4}\d{1,4}[A-Za-z]?"
 ID_LABEL = (
     r"(?i:\b(?:MRN|hosp(?:ital)?\.?|unit|med(?:ical)? ?rec(?:ord)?|chart|record|account|acct|a/c|policy|plan"
     r"|member(?:ship)?|subscriber|group"
@@ -112,6 +115,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
         r"(?i:\b(?:phone|tel|telephone|mobile|cell|fax|pager|call|callback|contact|whatsapp|ph|office|home|work|dial)\b)"
         r"[\w.#()]{0,12}[ \t:=.#-]*(\+?[\d(][\d ().-]{5,18}\d(?:\s?(?:x|ext\.?)\s?\d{1,6})?)",
     ),
+    "pager": ("PHONE", r"(?i:\b(?:pager|pgr|bleep|beeper|extension|ext)\b)[ .:#=]{0,4}(\d[\d-]{2,7}\d)\b"),
     "email": ("EMAIL", r"(?<![\w.+'%-])[\w.+'%-]++@[\w-]++(?:\.[\w-]++)++"),
     "spelled email": (
         "EMAIL",
@@ -138,6 +142,8 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "long number": ("ID", r"(?<!\w)(?<!\d\.)\d{7,}(?![\w.]\d)"),
     "hyphened number": ("ID", r"(?<![\w/-])(?<!\d\.)\d{2,6}(?:[-.]\d{2,7}){1,4}(?:-\d{1,6})?(?![\w/]|[-.]\d)"),
     "letters and digits": ("ID", r"(?i:\b(?=[A-Z]{1,5}-?\d)[A-Z]{1,5}-?\d[A-Z0-9]*(?:-[A-Z0-9]+){0,4}(?![A-Z0-9-]))"),
+    "odd code": ("ID", r"(?<![\w.@/#-])(?=[\w/.#-]*[A-Za-z])[A-Za-z0-9]{1,12}(?:[-/._#][A-Za-z0-9]{1,12}){1,5}(?![\w@])"),
+    "national insurance": ("ID", r"\b[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]\b"),
     "uuid": ("ID", r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
     "after a label": (
         "ID",
@@ -199,7 +205,8 @@ PATTERNS: dict[str, tuple[str, str]] = {
         + ROAD_BEFORE
         + r"\b\.?(?:[ \t]+(?:(?i:de|da|do|dos|das|del|della|di|du|des|la|las|los|le|les|al|l')[ \t]+)*"
         + CAPITAL
-        + r"){1,4}(?:,?[ \t]+(?i:n[º°.]?[ \t]*)?\d{1,6}[A-Za-z]?\b)?",
+        + r"){1,4}(?:,?[ \t]+(?i:n[º°.]?[ \t]*)?\d{1,6}[A-Za-z]?\b)?"
+        + UNIT,
     ),
     "road ending": (
         "GEO",
@@ -224,6 +231,30 @@ PATTERNS: dict[str, tuple[str, str]] = {
         r"((?:" + CAPITAL + r"[ \t,]{1,2}){1,4}\d{1,6}[A-Za-z]?)\b",
     ),
     "corner": ("GEO", r"(?i:\b(?:the )?corner of)[ \t]+[^\n.?!]{3,80}?(?=[.?!\n]|$)"),
+    "numbered street": (
+        "GEO",
+        r"\b\d{1,6}[ \t]+(?i:[NSEW]{1,2}\.?|north|south|east|west)[ \t]+\d{1,3}(?i:st|nd|rd|th)\b",
+    ),
+    "numbered road": (
+        "GEO",
+        r"\b(?:\d{1,6}[ \t]+)?(?i:(?:county|state|farm|rural|forest)[ \t]+(?:road|rd|route|rte|highway|hwy)|highway|hwy"
+        r"|interstate)[ \t]+\d{1,4}\b",
+    ),
+    "plots": (
+        "GEO",
+        r"(?i:\b(?:" + PLOT + r",[ \t]*){1,3}" + PLOT + r")\b(?:,[ \t]*[A-Z]-\d{1,2}(?:/\d)?)?",
+    ),
+    "mains and crosses": ("GEO", r"(?i:\b" + CROSS + r"(?:,[ \t]*" + CROSS + r"){1,3})\b"),
+    "number last": (
+        "GEO",
+        r"(?i:\b(?:at|to|from|near|outside|of))[ \t]+("
+        + NUMBER_LAST
+        + r")\b(?![.,/:-]\d|%|\s*(?:mg|mcg|m[lL]|g|units?|IU|cm|mm|bpm|days?|weeks?|times|years?)\b)",
+    ),
+    "number last on its line": (
+        "GEO",
+        r"(?m:^)[ \t]*(" + NUMBER_LAST + r")(?=[ \t,]*\n(?:[^\n\d]{2,40}\n)?[^\n\d]{0,20}\d{4,6}(?:-\d{4})?[ \t]*(?:\n|\Z))",
+    ),
     "unit": ("GEO", r"(?i:\b(?:Apt|Apartment|Suite|Ste|Unit|Flat)\b)\.?[ \t]*#?\d[\w-]*"),
     "box": (
         "GEO",
@@ -231,7 +262,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
         r"|USCGC)[ \t]+[\w]+(?:,?[ \t]+Box[ \t]+\d+)?[ \t]*\n?[ \t]*(?:FPO|APO|DPO)\b(?:[ \t]+[A-Z]{2})?(?:[ \t]+\d{5})?)",
     ),
     "military box": ("GEO", r"\bPSC[ \t]+\d+(?:,?[ \t]+Box[ \t]+\d+)?|\b[FAD]PO[ \t]+A[AEP]\b(?:[ \t]+\d{5})?"),
-    "state and zip": ("GEO", r"\b[A-Z]{2},?[ \t]+\d{5}(?:-\d{4})?\b"),
+    "state and zip": ("GEO", r"\b[A-Z]{2}(?:,?[ \t]+|[\^|])\d{5}(?:-\d{4})?\b"),
     "postcode": ("GEO", r"\b[A-Z]{1,2}\d[A-Z\d]?[ ]\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ -]\d[A-Z]\d\b"),
     "zip": ("GEO", r"(?i:\b(?:zip|postal|post)[_ ]?(?:code)?)(?: is)?[\"' \t:=]*((?:\d{3,5}(?:[- ]\d{2,4})?))\b"),
     "city before state": (

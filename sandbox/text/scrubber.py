@@ -88,10 +88,20 @@ class Scrubber:
             yield from (_scrub(batch, self._engine) for batch in batches)
             return
         from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
 
-        with ProcessPoolExecutor(self._processes, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(self._processes, _context()) as pool:
             yield from pool.map(_scrub, batches, [self._engine] * len(batches))
+
+
+def _context() -> Any:
+    """Processes forked from one without threads that has loaded what they need; where there is no such thing, new ones."""
+    from multiprocessing import get_all_start_methods, get_context
+
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["sandbox.text.preloaded"])
+    return context
 
 
 def _scrub(batch: Work, engine: str) -> list[Scrubbed]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from sandbox.text import lexicon
+from sandbox.text import fields, lexicon
 from sandbox.text.patterns import PATTERNS, PLAIN_STREET, ROAD_ENDINGS, ROADS_BEFORE, STREET
 from sandbox.text.tokens import TOKEN
 
@@ -26,6 +26,9 @@ GROUPS = re.compile(
 PLAIN = re.compile(PLAIN_STREET)
 OBSTETRIC = re.compile(r"(?i:g\d{1,2}p\d{1,4})")
 NO_ROAD = frozenset(("place", "route", "via", "al", "r", "pl", "os", "cours", "plac"))  # written small
+DECADE = re.compile(r"(?i:(?:mid|early|late|pre|post)-(?:1[89]|20)\d\ds)")
+# A quantity or a decade, and no code.
+MEASURED = re.compile(r"\d(?:(?i:mg|mcg|ml|kg|units?|iu|mmol|meq|cm|mm|kcal|bpm|min|hrs?)|[ghdsL]|wk)(?![A-Za-z0-9])")
 FEWEST_IN_CODE = 4  # digits
 # Street words that are other words as well.
 WEAK = frozenset(("st", "dr", "pl", "ct", "way", "place", "close", "circle", "square"))
@@ -85,6 +88,10 @@ GATES: dict[str, Gate] = {
     "road before": _any_word(" ".join(ROADS_BEFORE) + " c"),
     "road word": _any_word("utca u út útja tér rkp ulica köz tanya sokak sok cad caddesi sokağı mahallesi"),
     "corner": _any_word("corner"),
+    "pager": _any_word("pager pgr bleep beeper extension ext"),
+    "numbered road": _any_word("county state farm rural forest highway hwy interstate"),
+    "plots": _any_word("house village block plot villa bungalow sector street tower"),
+    "mains and crosses": _any_word("main cross block"),
     "zip": lambda low, there: "zip" in low or "post" in low,
     "city before state": lambda low, there: STATE.search(low) is not None,
 }  # fmt: skip
@@ -106,6 +113,9 @@ def spans(text: str) -> Iterator[Span]:
             if kind == "GEO" and not _is_place(name, text[start:end]):
                 continue
             yield start, end, kind
+    for start, end, kind in fields.spans(text):
+        if kind != "GEO" or _is_place("", text[start:end]):
+            yield start, end, kind
     for match in GROUPS.finditer(text):
         if _is_phone(match[0]):
             yield *match.span(), "PHONE"
@@ -118,7 +128,11 @@ def _is_measure(name: str, text: str, start: int, end: int) -> bool:
         return bool(before) and before[-1] in lexicon.SCORE_WORDS
     if name == "letters and digits":
         code = text[start:end]
-        return sum(c.isdigit() for c in code) < FEWEST_IN_CODE or OBSTETRIC.fullmatch(code) is not None
+        few = sum(c.isdigit() for c in code) < FEWEST_IN_CODE
+        return few or DECADE.fullmatch(code) is not None or OBSTETRIC.fullmatch(code) is not None
+    if name == "odd code":
+        code = text[start:end]
+        return sum(c.isdigit() for c in code) < FEWEST_IN_CODE or MEASURED.search(code) is not None
     if name == "hyphened number":
         return sum(c.isdigit() for c in text[start:end]) < FEWEST - 1
     return False
@@ -145,6 +159,8 @@ def _is_place(name: str, part: str) -> bool:
         return _is_street(words)
     if name == "road before" and part.lstrip("0123456789, \t")[:1].islower() and words and words[0] in NO_ROAD:
         return False
+    if name.startswith("number last"):
+        return any(not lexicon.is_english(w) and w not in lexicon.any_eponyms() for w in words)
     if name in ("road before", "road word", "road ending", "named street", "named city", "lives at"):
         return any(
             not lexicon.is_english(w) or lexicon.is_name(w) or w in lexicon.places() for w in words[(name == "road before") :]

@@ -18,6 +18,7 @@ SENTENCE = re.compile(r"(?:\A|[.!?]\s|\n)\s*([^\W\d_])")
 LETTERS = re.compile(r"[^\W\d_]+")
 LINE = re.compile(r"[^\n]+")
 BORROWED = frozenset(("cafe", "naive", "resume", "fiance", "fiancee", "deja", "facade", "cliche", "papule", "menetrier", "role"))
+HEADING = re.compile(r"[^:\n]{1,40}:[ \t]*")
 FEWEST_SENTENCES = 2
 FEWEST_WORDS, SELDOM = 15, 0.03  # a text of so many words with so few capitals is written small
 SHORTEST_SHOUTED_LINE = 3  # words
@@ -104,7 +105,17 @@ def _uncased_lines(text: str) -> list[tuple[int, int]]:
         words
     ):
         return [(0, len(text))]
-    return list(_shouted_lines(text))
+    return sorted([*_shouted_lines(text), *_small_lines(text)])
+
+
+def _small_lines(text: str) -> Iterator[tuple[int, int]]:
+    """What stands in a line behind its heading, if it is long and nothing in it has a capital, as in what was dictated."""
+    for match in LINE.finditer(text):
+        heading = HEADING.match(match[0])
+        start = heading.end() if heading else 0
+        rest = match[0][start:]
+        if rest.islower() and len(TOKEN.findall(rest)) > FEWEST_WORDS:
+            yield match.start() + start, match.end()
 
 
 def _shouted_lines(text: str) -> Iterator[tuple[int, int]]:

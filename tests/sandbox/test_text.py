@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 
 from sandbox.text import Scrubber
+from sandbox.text.cued import is_cued
 from sandbox.text.patterns import PATTERNS
 from sandbox.text.shapes import COMPILED
+from sandbox.text.tokens import tokens
 
 SCRUBBER = Scrubber(processes=1)
 
@@ -36,6 +38,18 @@ SCRUBBER = Scrubber(processes=1)
         ("Nurse: How are you?\nTadeusz: Better.\nNurse: Good.", ["Tadeusz"]),
         ("Dear Dr. Young,\nI saw Mr. Long and Mrs. Case.\nRegards,\nGrace Stone, MD", ["Young", "Long", "Case", "Stone"]),
         ("Seen with Wilson Barrett, M.D., and Ms. Graves.", ["Wilson", "Barrett", "Graves"]),
+        ("By Seo-yeon Kealoha and Ji-woo. Signed I. Wood, with 李 and Mr. bin Salman.", ["yeon", "woo", "Wood", "李", "bin"]),
+        ("Plan: consult w/ Wu. The old doctor Cook, her partner Joy and Frank Day came.", ["Wu", "Cook", "Joy", "Day"]),
+        ("Voicemail: hi this is oleksandr kvaratskhelia calling for doctor bishop about my dad cerys who was born in a small"
+         " town and his number is new", ["oleksandr", "kvarats", "bishop", "cerys"]),
+        ("PID|1||8837261||DAY^GRACE||19840215|F|||12 Elm Alley^^Mobile^TX^96026\nOBX|1|NM", ["DAY", "GRACE", "Mobile", "960"]),
+        ("Specimen PT.51927.2 and 84B-92C-29D, RX#88119-B, AB 75 62 39 C. Pager 75774, ext 7-8451.",
+         ["51927", "84B", "88119", "75 62", "75774", "8451"]),
+        ("Bot: What is the postcode?\nAda: 57409\nBot: And your address?\nAda: am markt 4, baden", ["57409", "markt", "baden"]),
+        ("<b>Address:</b> Rua Augusta, 1500, apto 72, Reading<br/>Town: Orange", ["Augusta", "apto", "Reading", "Orange"]),
+        ("Found at Bulevar kralja Aleksandra 73 by a passer-by, sent to 2214 East 9th; before, County Road 418.",
+         ["kralja", "2214", "9th", "418"]),
+        ("Stays at House 19, Street 11, F-7/2 since 7th Main, 4th Cross.", ["19,", "F-7", "7th", "4th"]),
     ],
 )  # fmt: skip
 def test_identifiers_go(text: str, gone: list[str]) -> None:
@@ -52,6 +66,8 @@ def test_identifiers_go(text: str, gone: list[str]) -> None:
         "Metformin 500 mg twice daily, Lipitor 20 mg, 10-15 mg as needed, Xyzal 5 mg, 1/2 tablet at night for 10 days.",
         "Pain 3/10, strength 5/5, day 3/5 of Ceftriaxone, Grade 3/6 murmur, ICD-10 code J18.9, T12-L1, C5/C6.",
         "In May she may march on; he will call about the bill. Follow-up in two weeks, three months or a year.",
+        "An X-ray, a follow-up, a T-cell count, 1200mg/day, 1500-2000mL, since the mid-1990s.",
+        "Plan: ferritin 55 at day 30; to bed 14. The doctor said so, her mother will call, and patient is well. Town: unknown.",
         "A 67-year-old woman aged 67 with three children was seen on Monday morning.",
         "pt c/o sob x3d, no cp. hx htn, afib on eliquis. will start lasix 40 iv bid and recheck bmp in am.",
         "HEENT: PERRLA, EOMI. Lungs: CTAB. Abd: Soft, NT/ND. Neuro: CN II-XII intact. Mallampati II. Glasgow Coma Scale 15.",
@@ -60,6 +76,12 @@ def test_identifiers_go(text: str, gone: list[str]) -> None:
 )
 def test_clinical_words_stay(text: str) -> None:
     assert SCRUBBER.scrub_batch([text]) == [text]
+
+
+@pytest.mark.parametrize(("text", "is_name"), [("seen by D. Hill", True), ("more vitamin D. Hill", False)])
+def test_a_capital_with_a_point_is_an_initial_unless_it_says_which_vitamin(text: str, is_name: bool) -> None:
+    words = tokens(text)
+    assert is_cued(text, words, len(words) - 1) is is_name
 
 
 def test_equal_texts_are_scrubbed_alike_in_any_company_and_any_number_of_processes() -> None:
