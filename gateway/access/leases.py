@@ -7,7 +7,7 @@ what fails on the way is taken back, and the reconciler takes back what a crash 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from gateway.errors import GatewayError, VaultError, VaultUnavailable
 from gateway.identity import Subject
 from gateway.vault import Vault
 from policies.decisions import Decision
+from sandbox.contracts import Contract
 
 WRAP_SECONDS = 120
 OPENED = {"grant": "lease:opened", "break-glass": "lease:opened-in-emergency", "promotion": "lease:opened-for-service"}
@@ -153,14 +154,16 @@ def open_lease(zone: Zone, terms: Terms) -> Lease:
     now, lease = zone.clock(), uuid4().hex[:16]
     ttl = int(terms.decision.obligations["ttl_seconds"])
     expires = now + timedelta(seconds=ttl)
-    row = _intend(zone, lease, terms, now, expires)
-    try:
-        token = _make(zone, lease, terms, ttl, now)
-    except FAILURES as error:
-        _failed(zone, row, type(error).__name__)
-        raise LeaseFailed(
-            "The lease could not be opened; nothing of it is left. Try again, or see `sallyport status`."
-        ) from error
+    with ThreadPoolExecutor(1) as aside:  # what it asks aside has ended before anything is handed over
+        read = aside.submit(_read, zone, terms)  # no effect, so it need not wait for the intention
+        row = _intend(zone, lease, terms, now, expires)
+        try:
+            token = _make(zone, lease, terms, ttl, now, aside, read)
+        except FAILURES as error:
+            _failed(zone, row, type(error).__name__)
+            raise LeaseFailed(
+                "The lease could not be opened; nothing of it is left. Try again, or see `sallyport status`."
+            ) from error
     with zone.pool.connection() as connection:
         opened = connection.execute(
             "UPDATE access.leases SET state = 'open' WHERE id = %s AND state = 'opening' RETURNING id", (lease,)
@@ -263,11 +266,19 @@ def _intend(zone: Zone, lease: str, terms: Terms, now: datetime, expires: dateti
     return row
 
 
-def _make(zone: Zone, lease: str, terms: Terms, ttl: int, now: datetime) -> str:
-    """The views and the Vault role exist; the wrapping token. Raises one of FAILURES."""
+def _read(zone: Zone, terms: Terms) -> tuple[Contract, bytes]:
+    """The contract that is leased, and the key of its project's pseudonyms."""
     with zone.pool.connection() as connection:
         contract = datasets.get(connection, terms.dataset).contract
         wrapped = wrapped_key(connection, terms.project)
+    return contract, zone.vault.unwrap_data_key(wrapped)
+
+
+def _make(
+    zone: Zone, lease: str, terms: Terms, ttl: int, now: datetime, aside: Executor, read: Future[tuple[Contract, bytes]]
+) -> str:  # fmt: skip
+    """The views and the Vault role exist, made at once; the wrapping token. Raises one of FAILURES."""
+    contract, key = read.result()
     row_filter = contract.row_filters.get(terms.purpose or "")
     named = terms.decision.obligations["row_filter"]
     if named is None:
@@ -276,15 +287,16 @@ def _make(zone: Zone, lease: str, terms: Terms, ttl: int, now: datetime) -> str:
         raise ValueError("policy obliges to a row filter that the contract does not have")
     obliged = terms.decision.obligations["columns"]
     longest = max(ttl, int((terms.latest - now).total_seconds()))
-    with ThreadPoolExecutor(1) as aside:  # Vault and PostgreSQL at once; both have ended before anything is handed over
-        role = aside.submit(
-            zone.vault.write_database_role, f"lease-{lease}", creation=views.creation(lease), revocation=views.REVOCATION,
-            ttl=ttl, max_ttl=longest,
-        )  # fmt: skip
-        key = zone.vault.unwrap_data_key(wrapped)
+    role = aside.submit(
+        zone.vault.write_database_role, f"lease-{lease}", creation=views.creation(lease), revocation=views.REVOCATION,
+        ttl=ttl, max_ttl=longest,
+    )  # fmt: skip
+    try:
         with zone.live() as live:
             views.create(live, lease=lease, contract=contract, columns=obliged, row_filter=row_filter, key=key)
-        role.result()
+    finally:
+        wait([role])  # so that nothing is taken back while it is still being made
+    role.result()
     return zone.vault.wrapped_credential(f"lease-{lease}", WRAP_SECONDS)
 
 
