@@ -87,7 +87,7 @@ def _facts(profile: Profile, stated: Mapping[str, Any], fingerprint: str) -> lis
     inside = stated["range"]
     return [
         ["Regulation", f"{profile.title}; {profile.source}"],
-        ["Profile", f"{profile.id}, version {profile.version}, in force from {profile.effective}"],
+        ["Profile", f"{profile.id}, version {profile.version}, {profile.in_force(stated['period']['until'])}"],
         ["Entries", f"{inside['entries']:,} (numbers {inside['first']:,} to {inside['last']:,})" if inside else "none"],
         ["Ledger", f"{stated['ledger_size']:,} entries under one signed checkpoint"],
         ["Signing key", fingerprint],

@@ -31,7 +31,7 @@ def report_page(
     counts = {status: sum(row["status"] == status for row in rows) for status in ("met", "gap", "not exercised")}
     facts = {
         "Period": f"{period['since']} to {period['until']}",
-        "Profile": f"{profile.title} (version {profile.version}, in force from {profile.effective}; {profile.source})",
+        "Profile": f"{profile.title} (version {profile.version}, {profile.in_force(period['until'])}; {profile.source})",
         "Entries": f"{inside['entries']} ({inside['first']} to {inside['last']})" if inside else "none",
         "Ledger": f"{completeness['ledger_size']} entries under the signed checkpoint",
         "Clock": f"{completeness['clock']}; steps back: {len(completeness['clock_steps_back'])}",

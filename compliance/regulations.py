@@ -77,6 +77,11 @@ class Profile:
     source: str
     clauses: tuple[Clause, ...]
 
+    def in_force(self, until: str) -> str:
+        """Since when it is in force, in words, and whether that came too late for a period that ends at `until` (RFC 3339)."""
+        late = ", which is after this period: it did not bind then" if self.effective >= until[:10] else ""
+        return f"in force from {self.effective}{late}"
+
 
 def load_profile(name: str) -> Profile:
     """The profile of that name. Raises UnknownProfile."""

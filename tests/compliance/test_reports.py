@@ -128,3 +128,11 @@ def test_the_assessment_results_are_of_the_published_structure(reports: Path) ->
     tokens = [one["control-id"] for one in result["reviewed-controls"]["control-selections"][0]["include-controls"]]
     tokens += [one["target"]["target-id"] for one in result["findings"]]
     assert all(re.fullmatch(r"[^\W\d][\w.-]*", one) for one in tokens) and len(tokens) == len(set(tokens))
+
+
+@pytest.mark.parametrize(("profile", "binds"), [("hipaa", True), ("eu-ai-act", False)])
+def test_a_regulation_that_came_into_force_after_the_period_is_said_not_to_have_bound_then(
+    app: Any, tmp_path: Path, profile: str, binds: bool
+) -> None:
+    export(app, tmp_path / "b", profile=profile)
+    assert ("it did not bind then" not in (tmp_path / "b" / "report.html").read_text("utf-8")) == binds
