@@ -38,6 +38,11 @@ def waivable(given: Services) -> frozenset[str]:
     return frozenset(given.policy.engine.bundle.data.get("promotion", {}).get("waivable_checks", ()))
 
 
+def attest_days(given: Services) -> dict[str, int]:
+    """By tier, after how many days policy wants the signatures under a model in production given anew."""
+    return dict(given.policy.engine.bundle.data.get("promotion", {}).get("attest_again_days", {}))
+
+
 def begin(given: Services, promotion: str) -> list[str]:
     """The promotion is being checked; the checks it gets."""
     with given.pool.connection() as connection:

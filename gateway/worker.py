@@ -125,7 +125,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
                 exporting.publish_growth(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
                 with given.pool.connection() as connection:
-                    monitoring.watch(connection, given.clock())
+                    monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
         except Exception as error:
             log.warning("reconciling failed: %s", type(error).__name__)
 

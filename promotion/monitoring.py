@@ -15,6 +15,7 @@ from promotion.deployments import current
 from promotion.model_contracts import Alert, load_model_contract
 
 WATCHER = Actor("promotion-watcher", "service")
+ATTESTATION = "attestation_age_days"
 FEWEST_ROWS = 20  # of fewer predictions a share says nothing
 WINDOW = (
     "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(positives), 0)::bigint,"
@@ -73,8 +74,11 @@ def window(connection: Connection[Any], model: tuple[str, str], digest: str, *, 
     return Window(rows, positives, float(latency), dict(connection.execute(MISSING, key).fetchall()))
 
 
-def watch(connection: Connection[Any], now: datetime) -> list[Raised]:
-    """Every deployed model's rules are evaluated: an alert that begins or is over is a row and a ledger entry, once."""
+def watch(connection: Connection[Any], now: datetime, *, attest_days: Mapping[str, int] | None = None) -> list[Raised]:
+    """Every deployed model's rules are evaluated: an alert that begins or is over is a row and a ledger entry, once.
+
+    `attest_days`: by tier, after how many days the signatures under a model in production are to be given anew.
+    """
     began: list[Raised] = []
     for project, name, digest, contract in _deployed(connection):
         rules = load_model_contract(contract).alerts
@@ -83,10 +87,23 @@ def watch(connection: Connection[Any], now: datetime) -> list[Raised]:
             for rule in rules
         }
         raised = {one.metric: one for one in evaluate(rules, found)}
+        limit = (attest_days or {}).get(load_model_contract(contract).tier)
+        age = _days_since_signed(connection, project, name, now)
+        if limit is not None and age > limit:
+            raised[ATTESTATION] = Raised(ATTESTATION, age, float(limit))
         for one in raised.values():
             began += [one] if _raise(connection, project, name, digest, one, now) else []
         _end(connection, project, name, digest, list(raised), now)
     return began
+
+
+def _days_since_signed(connection: Connection[Any], project: str, name: str, now: datetime) -> float:
+    """The age in days of the oldest signature that stands under what is in production."""
+    row = connection.execute(
+        "SELECT min(a.at) FROM promotion.approvals a WHERE a.request = (SELECT request FROM promotion.deployments"
+        " WHERE project = %s AND name = %s ORDER BY id DESC LIMIT 1)", (project, name),
+    ).fetchone()  # fmt: skip
+    return (now - row[0]) / timedelta(days=1) if row and row[0] else 0.0
 
 
 def _value(metric: str, found: Window) -> float:

@@ -82,3 +82,22 @@ def test_alerts_of_a_model_that_was_replaced_are_over(gate):
     gate.deployed(small_onnx(op="Neg"))
     assert watch(gate.connection, NOW) == []
     assert gate.connection.execute("SELECT count(*) FROM promotion.alerts WHERE over_at IS NULL").fetchone() == (0,)
+
+
+def test_signatures_that_have_grown_old_are_an_alert_until_they_are_given_anew(gate):
+    promotion = gate.deployed()
+    days = {"low": 30, "high": 3}
+    assert watch(gate.connection, NOW + timedelta(days=30), attest_days=days) == []
+    raised = watch(gate.connection, NOW + timedelta(days=31), attest_days=days)
+    assert [(one.metric, one.value, one.above) for one in raised] == [("attestation_age_days", 31.0, 30.0)]
+    assert [one["open"] for one in requests.findings(gate.connection, promotion.id)] == [True]
+    gate.connection.commit()
+    gate.approve(promotion, now=NOW + timedelta(days=31))
+    assert watch(gate.connection, NOW + timedelta(days=32), attest_days=days) == []
+    assert gate.events()[-1] == ("alert:over", "done")
+    assert [one["open"] for one in requests.findings(gate.connection, promotion.id)] == [False]
+
+
+def test_policy_says_for_every_tier_when_a_model_is_attested_again(policy):
+    data = policy.engine.bundle.data
+    assert set(data["promotion"]["attest_again_days"]) == set(data["tiers"])
