@@ -26,9 +26,9 @@ class SessionNotFound(GatewayError):
 
 
 class Whose(BaseModel):
-    """Whose logins are to end; the caller's own when nobody is named."""
+    """Whose logins are to end; named, also when they are the caller's own, so that nothing ends by mistake."""
 
-    subject: str | None = Field(default=None, min_length=1, max_length=120)
+    subject: str = Field(min_length=1, max_length=120)
 
 
 @router.get("/sessions")
@@ -50,7 +50,7 @@ def end(name: str, given: Given, asking: Asking) -> dict[str, Any]:
 @router.post("/sessions/end-all")
 def end_all(body: Whose, given: Given, asking: Asking) -> dict[str, Any]:
     """No session of theirs is open and no token they have counts any more; they can log in anew, if their issuer lets them."""
-    subject, now = body.subject or asking.id, given.clock()
+    subject, now = body.subject, given.clock()
     with given.pool.connection() as connection:
         if subject != asking.id and not _anybodys(asking):
             sessions.record(

@@ -36,6 +36,6 @@ def end(gateway: Gateway, session_id: str) -> None:
 @as_user
 def end_all(gateway: Gateway, whose: str | None) -> None:
     """End every session, and let no token count that was issued until now."""
-    ended = gateway.post("/v1/sessions/end-all", {"subject": whose})
+    ended = gateway.post("/v1/sessions/end-all", {"subject": whose or gateway.get("/v1/whoami")["id"]})
     say(f"every login of {ended['subject']} has ended")
     emit_json(ended)

@@ -287,6 +287,31 @@ def test_ending_all_logins_also_ends_tokens_that_were_taken_along(
     assert logged_in(given, organisation, "ida").get("/web/").status_code == 200
 
 
+def test_ending_everything_needs_a_name(as_user: Any) -> None:
+    from gateway.client import Refusal
+
+    for body in ({}, {"subject": None}, {"subject": ""}):
+        with pytest.raises(Refusal) as refused:
+            as_user("dana").post("/v1/sessions/end-all", body)
+        assert refused.value.problem_code == "invalid_request"
+    assert as_user("dana").get("/v1/whoami")["id"] == "dana"
+
+
+def test_the_command_ends_the_callers_own_logins(given: Services, stack_home: Path) -> None:
+    from click.testing import CliRunner
+
+    from gateway.commands.sessions import command
+    from gateway.embedded.users import login
+
+    done = CliRunner().invoke(command, ["end-all", "--as", "odile"])
+    assert done.exit_code == 0, done.output
+    refused = CliRunner().invoke(command, ["list", "--as", "odile"])
+    assert refused.exit_code == 1 and "log in again" in refused.output
+    time.sleep(1.1)
+    login(stack_home, "odile", fresh=True)
+    assert CliRunner().invoke(command, ["list", "--as", "odile"]).exit_code == 0
+
+
 def test_a_provider_that_is_down_lets_nobody_in_and_the_page_says_so(given: Services) -> None:
     from gateway.oidc import Provider
 
