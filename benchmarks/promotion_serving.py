@@ -58,12 +58,13 @@ def main() -> None:
         work = Path(folder)
         work.chmod(0o755)  # PostgreSQL, started by root, is another user
         train(work)
+        loading = load_times(work)
         found = {name: measured(name, work, seconds, connections) for name in REQUESTS}
     ours = found["sallyport"]["requests_per_second"]
     print(
         json.dumps(
             {
-                "cpus": len(os.sched_getaffinity(0)), "seconds": seconds, "connections": connections, **found,
+                "cpus": len(os.sched_getaffinity(0)), "seconds": seconds, "connections": connections, "load_ms": loading, **found,
                 **{f"times_{other}": round(ours / one["requests_per_second"], 2) for other, one in found.items()
                    if other != "sallyport"},
             },
@@ -96,6 +97,26 @@ def train(work: Path) -> None:
     whole = to_onnx(model, initial_types=[("rows", FloatTensorType([None, FEATURES]))], options={"zipmap": False})
     whole = select_model_inputs_outputs(whole, outputs=["probabilities"])
     mlflow.onnx.save_model(whole, str(work / "mlflow-dataframe"), pip_requirements=["onnxruntime"])
+
+
+def load_times(work: Path, times: int = 20) -> dict[str, float]:
+    """Milliseconds from the store to a model that answers, verified; and ONNX Runtime's part of it."""
+    import onnxruntime
+
+    from promotion.loading import Models
+
+    store, keys = deployed(work)
+    onnxruntime.InferenceSession(str(work / "model" / "model.onnx"), providers=["CPUExecutionProvider"])
+    Models(store, lambda: keys).get("trees")  # what is imported at the first is imported
+    found: dict[str, list[float]] = {"verified": [], "onnxruntime": []}
+    for _ in range(times):
+        started = time.perf_counter()
+        Models(store, lambda: keys).get("trees")
+        between = time.perf_counter()
+        onnxruntime.InferenceSession(str(work / "model" / "model.onnx"), providers=["CPUExecutionProvider"])
+        found["verified"].append(between - started)
+        found["onnxruntime"].append(time.perf_counter() - between)
+    return {name: round(1000 * sorted(one)[times // 2], 2) for name, one in found.items()}
 
 
 def measured(name: str, work: Path, seconds: float, connections: int) -> dict[str, float]:
