@@ -1,7 +1,7 @@
 """What a data scientist works with: `import sandbox.client as sp`, inside the sandbox and outside.
 
 sp.snapshots()                              what there is
-sp.load("clinic", table="encounters")       a table of the newest snapshot, as pandas, polars, arrow or duckdb
+sp.load("clinic", table="encounters")       a table of the newest snapshot, as pandas, polars, arrow, duckdb or ibis
 sp.features("readmission")                  what a model learns from, by a published definition
 sp.track("my experiment", "clinic")         an MLflow run bound to the snapshot
 sp.promote("runs:/...", "model.yaml")       towards production

@@ -13,8 +13,10 @@ import httpx
 from sandbox.client import connection
 from sandbox.client.display import table
 from sandbox.client.errors import NotConnected, NotFound, NotHere
+from sandbox.client.magic import sql_magic
 
 SHOWN = ("id", "dataset", "purpose", "state")
+GRANTED = "granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +65,42 @@ def requests() -> AccessRequests:
 
 
 @contextmanager
-def live(request: str | AccessRequest) -> Iterator[Any]:
-    """A psycopg connection to the lease's masked views; when the block ends so does the lease.
+def live(request: str | AccessRequest, *, purpose: str | None = None) -> Iterator[Any]:
+    """A psycopg connection to the lease's masked views; when the block ends so does the lease. In it, `%sql SELECT ...` works.
 
-    Works outside of the sandbox only, since the jail has no network: live rows never stand beside a notebook's outputs.
+    `request` is a request or its id; or a dataset, with the `purpose` for which you were granted access to it. Works outside of
+    the sandbox only, since the jail has no network: live rows never stand beside a notebook's outputs.
     """
     if connection.inside():
         step = "Ask with sp.request_access(...) here; read outside of the sandbox with sp.live(...) or sallyport access lease."
         raise NotHere("Live data cannot be reached from inside of the sandbox.", step)
     import psycopg
 
-    name = request.id if isinstance(request, AccessRequest) else request
+    name = request.id if isinstance(request, AccessRequest) else _granted(request, purpose) if purpose else request
     lease = connection.call("POST", "/v1/leases", json={"request": name})
     try:
         credential = _unwrap(lease["vault_address"], lease["wrapping_token"])
-        with psycopg.connect(user=credential["username"], password=credential["password"], **lease["database"]) as opened:
+        with (
+            psycopg.connect(user=credential["username"], password=credential["password"], **lease["database"]) as opened,
+            sql_magic(opened),
+        ):
             yield opened
     finally:
         connection.call("DELETE", f"/v1/leases/{lease['id']}")
+
+
+def _granted(dataset: str, purpose: str) -> str:
+    """The newest request for the dataset and purpose that was granted. Raises NotFound."""
+    found = [one for one in requests() if (one.facts["dataset"], one.facts["purpose"]) == (dataset, purpose)]
+    for one in found:
+        if one.state == GRANTED:
+            return one.id
+    if found:
+        raise NotFound(
+            "Nobody has granted it yet.", f"Wait for the approvals: sp.requests() says your request is {found[0].state}."
+        )
+    step = f"Ask for it: sp.request_access({dataset!r}, columns=[...], purpose={purpose!r}, why=...)."
+    raise NotFound(f"You have asked for no access to {dataset} for {purpose}.", step)
 
 
 def _unwrap(address: str, token: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sandbox.client import connection
 from sandbox.client.display import Progress, table
 from sandbox.client.errors import ClientError, NotFound
 
-As = Literal["pandas", "polars", "arrow", "duckdb"]
+As = Literal["pandas", "polars", "arrow", "duckdb", "ibis"]
 SHOWN = ("dataset", "project", "state", "digest", "requested_at")
 
 
@@ -32,6 +32,12 @@ class Snapshot:
         facts = [{"": name, "value": getattr(self, name)} for name in SHOWN]
         facts += [{"": name, "value": value} for name, value in self.certificate.items()]
         return table(f"Snapshot of {self.dataset}", facts, ("", "value"))
+
+    def plot(self) -> Any:
+        """A matplotlib figure of the measured k and l beside what is asked."""
+        from sandbox.client import plots
+
+        return plots.certificate(self.dataset, self.certificate)
 
 
 class Snapshots(list[Snapshot]):
@@ -55,7 +61,7 @@ def tables(name: str) -> list[str]:
 def load(name: str, table: str | None = None, as_: As = "pandas", columns: Sequence[str] | None = None) -> Any:
     """A table of the newest snapshot of dataset `name` (or of the snapshot of that id or digest).
 
-    `as_` is "pandas", "polars", "arrow" (a Table) or "duckdb" (a relation, read as it is used); `columns` None is all.
+    `as_` is "pandas", "polars", "arrow" (a Table), or "duckdb" or "ibis" (read as it is used); `columns` None is all.
     Raises NotFound, with what there is.
     """
     snapshot, folder = _folder(name)
@@ -88,8 +94,13 @@ def _read(files: list[str], as_: As, columns: list[str] | None) -> Any:
 
         relation = duckdb.read_parquet(files)
         return relation.project(", ".join(f'"{column}"' for column in columns)) if columns else relation
+    if as_ == "ibis":
+        import ibis
+
+        table = ibis.duckdb.connect().read_parquet(files)
+        return table.select(columns) if columns else table
     if as_ not in ("pandas", "arrow"):
-        raise ClientError(f"Tables are not loaded as '{as_}'.", "Use pandas, polars, arrow or duckdb.")
+        raise ClientError(f"Tables are not loaded as '{as_}'.", "Use pandas, polars, arrow, duckdb or ibis.")
     from pyarrow import parquet
 
     read = parquet.read_table(files if len(files) > 1 else files[0], columns=columns)
@@ -161,11 +172,13 @@ def _snapshot(one: dict[str, Any]) -> Snapshot:
 
 
 def _certificate(envelope: Any) -> dict[str, Any]:
-    """k and l as the signed manifest says them."""
+    """k and l as the signed manifest says them, measured and asked."""
     import base64
     import json
 
     if not envelope:
         return {}
-    risk = json.loads(base64.b64decode(envelope["payload"]))["predicate"].get("risk", {})
-    return {name: risk[name] for name in ("k", "l", "t", "prosecutor_risk") if name in risk}
+    said = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+    risk, limits = said.get("risk", {}), said.get("limits", {})
+    asked = {"k_asked": limits.get("k"), "l_asked": limits.get("min_l")}
+    return {name: risk[name] for name in ("k", "l", "t", "prosecutor_risk") if name in risk} | asked

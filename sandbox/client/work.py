@@ -68,6 +68,12 @@ class Submitted:
         progress.end()
         return now
 
+    def plot(self) -> Any:
+        """A matplotlib figure of how each check ended."""
+        from sandbox.client import plots
+
+        return plots.checks(f"{self.id[:8]}: {self.state}", self.facts.get("checks", ()))
+
     def _repr_html_(self) -> str:
         title = f"{self.kind.rstrip('s').replace('-', ' ')} {self.id[:8]}: {self.state}"
         checks = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import sandbox.client as sp
 from gateway.client import Gateway
@@ -44,6 +45,8 @@ def test_a_table_is_loaded_as_what_is_asked_for(built: dict[str, Any]) -> None:
     assert sp.load(built["digest"], table="patients", as_="arrow").num_rows == rows
     assert len(sp.load(built["id"], table="patients", as_="duckdb").fetchall()) == rows
     assert list(sp.load("clinic", table="patients", columns=["patient_id"]).columns) == ["patient_id"]
+    lazy = sp.load("clinic", table="patients", as_="ibis")
+    assert (lazy.count().execute(), lazy.schema()["birth_date"].is_integer()) == (rows, True)
     assert {"patients", "encounters"} <= set(sp.tables("clinic"))
 
 
@@ -55,6 +58,9 @@ def test_snapshots_are_shown_with_their_certificate(built: dict[str, Any]) -> No
     assert "<table>" in found._repr_html_()
     assert "clinic" in found[0]._repr_html_()
     assert not sp.snapshots("another")
+    shown = " ".join(text.get_text() for text in found[0].plot().axes[0].texts)
+    assert f"{found[0].certificate['k']} (asked: {found[0].certificate['k_asked']})" in shown
+    assert found[0].certificate["k_asked"] >= 11
 
 
 @pytest.mark.usefixtures("dana")
@@ -82,12 +88,19 @@ def test_without_a_login_the_error_says_how_to_log_in(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("dana")
 def test_live_rows_are_read_under_a_lease_that_ends_with_the_block(as_user: As, stack_home: Path) -> None:
-    asked = sp.request_access("clinic", columns=["patients.sex"], purpose="model-debugging", why="sex looks wrong")
+    with pytest.raises(sp.NotFound, match="request_access"):
+        sp.live("clinic", purpose="never-asked").__enter__()
+    asked = sp.request_access("clinic", columns=["patients.sex"], purpose="quality-improvement", why="sex looks wrong")
     assert "patients.sex" in asked._repr_html_()
+    with pytest.raises(sp.NotFound, match="pending"):
+        sp.live("clinic", purpose="quality-improvement").__enter__()
     sam = as_user("sam")
     sam.post(f"/v1/access-requests/{asked.id}/approve")
-    granted = asked.wait(10)
-    with sp.live(granted) as connection:
+    assert asked.wait(10).state == "granted"
+    shell = InteractiveShell.instance()
+    with sp.live("clinic", purpose="quality-improvement") as connection:
+        counted = shell.run_line_magic("sql", "SELECT sex, count(*) AS n FROM patients GROUP BY sex")
+        assert set(counted["sex"]) == {"F", "M"}
         schema = connection.execute(
             "SELECT table_schema FROM information_schema.tables WHERE table_name = 'patients'"
         ).fetchone()[0]
@@ -95,6 +108,8 @@ def test_live_rows_are_read_under_a_lease_that_ends_with_the_block(as_user: As, 
         leases = [one for one in sam.get("/v1/leases")["items"] if one["request"] == asked.id or one.get("grant_id") == asked.id]
     after = {one["id"] for one in sam.get("/v1/leases")["items"] if one.get("state", "open") == "open"}
     assert not {one["id"] for one in leases} & after
+    assert "sql" not in shell.magics_manager.magics["line"]
+    InteractiveShell.clear_instance()
 
 
 @pytest.mark.usefixtures("dana")
