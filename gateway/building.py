@@ -92,6 +92,7 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
     try:
         address = make_conninfo(given.database("gateway_live", "live"), user=credential.username, password=credential.password)
         with psycopg.connect(address) as live:
+            live.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all tables as of one moment
             built = build_snapshot(
                 dataset.contract, PostgresSource(live, dataset.id), recipe, out=work / "snapshot",
                 holdout_out=work / "holdout", built_at=given.clock().isoformat(),

@@ -39,23 +39,34 @@ def enforce(
 
     Raises KUnreachable when more than the contract's share would have to go.
     """
-    facts: dict[str, Any] = {"k": None, "l": None, "tables": {}, "suppressed_rows": {}}
-    for table in contract.tables:
-        quasi, sensitive = _quasi(table), _sensitive(table)
-        if not quasi:
-            continue
-        before = frames[table.name]
-        frames, kept = _suppress(contract, table, frames, limits)
-        gone = before.height - kept.height
-        if not kept.height or gone > contract.max_suppressed * before.height:
-            raise KUnreachable(_sentence(table, before, quasi, gone, limits, contract.max_suppressed))
-        measured = risk.measure(kept, quasi, sensitive)
-        facts["tables"][table.name] = measured.as_json() | {"quasi": quasi, "sensitive": sensitive}
-        facts["suppressed_rows"][table.name] = gone
-        facts["k"] = measured.k if facts["k"] is None else min(facts["k"], measured.k)
-        if measured.l is not None:
-            facts["l"] = measured.l if facts["l"] is None else min(facts["l"], measured.l)
-    return frames, facts
+    before, tables = frames, [table for table in contract.tables if _quasi(table)]
+    while True:  # who goes for one table's sake may leave too few in another's class, so all are looked at till nobody goes
+        rows = sum(frame.height for frame in frames.values())
+        for table in tables:
+            frames, kept = _suppress(contract, table, frames, limits)
+            _require_enough(contract, table, before[table.name], kept, limits)
+        if sum(frame.height for frame in frames.values()) == rows:
+            return frames, _facts(tables, before, frames)
+
+
+def _require_enough(contract: Contract, table: Table, before: pl.DataFrame, kept: pl.DataFrame, limits: Limits) -> None:
+    gone = before.height - kept.height
+    if not kept.height or gone > contract.max_suppressed * before.height:
+        raise KUnreachable(_sentence(table, before, _quasi(table), gone, limits, contract.max_suppressed))
+
+
+def _facts(tables: Sequence[Table], before: Mapping[str, pl.DataFrame], after: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """The risk of what is released, by table and at its worst, and the rows that went."""
+    measured = {table.name: risk.measure(after[table.name], _quasi(table), _sensitive(table)) for table in tables}
+    told = {
+        table.name: measured[table.name].as_json() | {"quasi": _quasi(table), "sensitive": _sensitive(table)} for table in tables
+    }
+    return {
+        "k": min((one.k for one in measured.values()), default=None),
+        "l": min((one.l for one in measured.values() if one.l is not None), default=None),
+        "tables": told,
+        "suppressed_rows": {table.name: before[table.name].height - after[table.name].height for table in tables},
+    }
 
 
 def _suppress(

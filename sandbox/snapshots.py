@@ -95,7 +95,8 @@ def build_snapshot(
             write_tables(held, holdout_out)
     except (OSError, pl.exceptions.PolarsError) as error:
         for folder in (out, holdout_out):
-            shutil.rmtree(folder, ignore_errors=True) if folder else None
+            for left in (folder, folder.with_name(folder.name + ".partial")) if folder else ():
+                shutil.rmtree(left, ignore_errors=True)
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
     predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at, "certificate": certified}
     statement = Statement(tuple(Subject(name, value) for name, value in sorted(files.items())), PREDICATE_TYPE, predicate)

@@ -56,15 +56,17 @@ class FolderSource:
 
 
 class PostgresSource:
-    """The tables of one schema of the live database."""
+    """The tables of one schema of the live database; all as of one moment where the connection repeats its reads."""
 
     def __init__(self, connection: Connection[Any], schema: str) -> None:
         self._connection, self._schema = connection, schema
 
     def read(self, table: Table) -> pl.DataFrame:
         """The table's rows, every column as text. Raises SourceMismatch."""
-        query = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT csv, HEADER)").format(
-            sql.Identifier(self._schema, table.name.lower())
+        key = [sql.Identifier(column.name.lower()) for column in table.columns if column.primary_key]
+        order = sql.SQL(" ORDER BY {}").format(sql.SQL(", ").join(key)) if key else sql.SQL("")
+        query = sql.SQL("COPY (SELECT * FROM {}{}) TO STDOUT (FORMAT csv, HEADER)").format(
+            sql.Identifier(self._schema, table.name.lower()), order
         )
         buffer = io.BytesIO()
         try:
