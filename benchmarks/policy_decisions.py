@@ -24,7 +24,8 @@ from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.embedded import EmbeddedEngine
 from policies.replay import Recorded, replay
-from policies.server import SERVED, ServerEngine
+from policies.served import SERVED
+from policies.server import ServerEngine
 
 NOW = 1_800_000_000
 CLASSES = ("direct", "quasi", "sensitive", "insensitive")

@@ -16,6 +16,7 @@ from compliance.ledger import append
 from gateway.identity import Subject
 from gateway.problems import Denied
 from gateway.tracing import span
+from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.decisions import Decision
 
@@ -32,6 +33,11 @@ class Enforcer:
         clock: Callable[[], datetime],
     ) -> None:
         self._client, self._pool, self._datasets, self._clock = client, pool, datasets, clock
+
+    @property
+    def policies(self) -> Bundle:
+        """The policies in force."""
+        return self._client.engine.bundle
 
     @property
     def digest(self) -> str:

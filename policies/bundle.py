@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import Any
 
 from policies.builtins import require_listed_builtins
 from policies.errors import InvalidPolicies
-from policies.prepared import documents
 
 DEFAULT_FOLDER = Path(__file__).parent
 ENTRYPOINT = "sallyport/decision"
@@ -43,23 +39,6 @@ class Bundle:
         require_listed_builtins(modules)
         text = _text({"modules": modules, "data": data})
         return cls(modules, data, "sha256:" + hashlib.sha256(text.encode()).hexdigest())
-
-
-def write_opa_bundle(bundle: Bundle, out: Path, datasets: Mapping[str, Any] | None = None) -> None:
-    """`out` is a bundle for `opa run --bundle` (tar.gz), revision = the policies' digest; equal policies give equal bytes."""
-    files = {f"/{name}": text for name, text in bundle.modules.items()}
-    files["/data.json"] = _text(documents(bundle.data, datasets or {}))
-    files["/.manifest"] = _text({"revision": bundle.digest, "roots": [""], "rego_version": 1})
-    with (
-        out.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for name in sorted(files):
-            content = files[name].encode()
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
 
 
 def _text(value: Any) -> str:

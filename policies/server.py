@@ -1,9 +1,11 @@
-"""An OPA server as engine, through opa-python-client: rules and data are pushed, and every answer says which ones gave it."""
+"""An OPA server as engine, through opa-python-client: every answer says which rules and data gave it.
+
+A server that has others is given ours; one that fetches its bundle (from the gateway, `/v1/policy/bundle`) takes them from there
+only, and until it has ours its answers count for nothing.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,19 +15,14 @@ from urllib.parse import urlsplit
 
 from policies.bundle import Bundle
 from policies.errors import EngineFailed, InvalidPolicies
-from policies.prepared import documents
+from policies.served import SERVED, Served
 
 SECONDS_TO_ANSWER = 2.0
 RETRIES = 1
 # Two tries and, after a restart, a push: then whoever asks is denied, however slowly the server drips its answer.
 TRIES_IN_ALL = 3
-SERVED = "sallyport_served"
 # The library puts a document below /v1/data/; one step up and down again is /v1/data itself, all documents in one transaction.
 ALL_DATA = "../data"
-ANSWER = """package {package}
-
-answer := {{"decision": data.sallyport.decision, "revision": data.revision, "policies": "{digest}"}}
-"""
 
 
 class ServerEngine:
@@ -51,7 +48,7 @@ class ServerEngine:
         self._deadline = timeout * TRIES_IN_ALL
         self._lock = threading.Lock()
         self._datasets: Mapping[str, Any] | None = None
-        self._revision = ""
+        self._served = Served({}, {}, "")
         self._fresh()
 
     def ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
@@ -90,10 +87,15 @@ class ServerEngine:
 
     def _ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
         if self._datasets is None or (datasets is not self._datasets and datasets != self._datasets):
-            self._push(datasets)
+            self._served, self._datasets = Served.of(self.bundle, datasets), datasets
         answer = self._query(input)
         if not self._ours(answer):
-            self._push(datasets)
+            # One document, so that an answer is never given from half of it.
+            self._client.update_or_create_data(dict(self._served.data), ALL_DATA)
+            rules, answering = dict(self._served.modules), f"{SERVED}.rego"
+            said = rules.pop(answering)
+            self._push_modules(rules)
+            self._push_modules({answering: said})  # last, as it says that all the others are there
             answer = self._query(input)
         if not self._ours(answer):
             raise EngineFailed("The OPA server answers from other policies or other data.")
@@ -103,19 +105,9 @@ class ServerEngine:
         return self._client.query_rule(input_data=input, package_path=SERVED, rule_name="answer").get("result")
 
     def _ours(self, answer: Any) -> bool:
-        known = isinstance(answer, dict) and self._datasets is not None
-        return known and (answer.get("revision"), answer.get("policies")) == (self._revision, self.bundle.digest)
-
-    def _push(self, datasets: Mapping[str, Any]) -> None:
-        self._datasets = None
-        document = documents(self.bundle.data, datasets)
-        text = json.dumps(document, sort_keys=True).encode()
-        self._revision = hashlib.sha256(text).hexdigest()
-        # One document, so that an answer is never given from half of it.
-        self._client.update_or_create_data({**document, "revision": self._revision}, ALL_DATA)
-        served = ANSWER.format(package=SERVED, digest=self.bundle.digest)
-        self._push_modules({**self.bundle.modules, f"{SERVED}.rego": served})
-        self._datasets = datasets
+        if not isinstance(answer, dict):
+            return False
+        return (answer.get("revision"), answer.get("policies")) == (self._served.revision, self.bundle.digest)
 
     def _push_modules(self, waiting: dict[str, str]) -> None:
         """All modules are in the server, which takes a module only after those whose functions it calls."""

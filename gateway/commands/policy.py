@@ -15,9 +15,10 @@ import click
 
 from gateway.commands.decide import FILE, FOLDER, questions, read_datasets
 from gateway.console import emit_json, fail, say
-from policies.bundle import DEFAULT_FOLDER, Bundle, write_opa_bundle
+from policies.bundle import DEFAULT_FOLDER, Bundle
 from policies.errors import PoliciesError
 from policies.replay import Recorded, replay
+from policies.served import write_opa_bundle
 
 PAGE = 5_000
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -11,7 +11,8 @@ from typing import Any
 DAY = 86_400
 TREATMENT = {"direct": "pseudonym", "quasi": "generalise", "sensitive": "clear", "insensitive": "clear"}
 KINDS = {
-    "read": "dataset", "build": "snapshot", "erase": "dataset", "promote": "model", "release": "egress", "export": "audit",
+    "read": "dataset", "build": "snapshot", "erase": "dataset", "distribute": "policies",
+    "promote": "model", "release": "egress", "export": "audit",
 }  # fmt: skip
 CHECKS = {"low": {"artifact", "lineage", "data-quality", "performance"}}
 CHECKS["medium"] = CHECKS["low"] | {"leakage", "fairness"}
@@ -76,6 +77,8 @@ def judge(q: Any, datasets: Any) -> list[str] | dict[str, Any]:
         return promote(r, c) or {}
     if action == "release":
         return release(r) or {}
+    if action == "distribute":
+        return distribute(s) or {}
     if action == "erase":
         return erase(s, r) or {}
     if action == "export":
@@ -242,6 +245,12 @@ def build(s: Any, r: Any) -> list[str] | dict[str, Any]:
     if r.get("unclassified") != []:
         reasons.append("unclassified_column")
     return reasons or {"min_k": 11, "min_l": 2, "max_prosecutor_risk": 0.09}
+
+
+def distribute(s: Any) -> list[str]:
+    """Not in POLICY.md: whoever may read evidence, and the service that decides by the policies."""
+    permitted = "compliance-officer" in s.get("roles", []) or (s["type"], s["id"]) == ("service", "opa")
+    return [] if permitted else ["role_not_permitted"]
 
 
 def erase(s: Any, r: Any) -> list[str]:

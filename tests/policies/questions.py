@@ -114,14 +114,19 @@ def erase() -> dict[str, Any]:
     return question("erase", person("data-steward"), {"type": "dataset", "id": "clinic", "project": "readmission"})
 
 
+def distribute() -> dict[str, Any]:
+    return question("distribute", {"id": "opa", "type": "service"}, {"type": "policies", "id": "bundle"})
+
+
 GOOD = {
     "sandbox": sandbox, "live": live, "re_identification": re_identification, "break_glass": break_glass, "service": service,
     "build": build, "promote": promote, "release": release, "export": export, "erase": erase,
+    "distribute": distribute,
 }  # fmt: skip
 
 WORDS = (
     "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote",
-    "release", "export", "erase", "live", "sandbox", "clinic", "bank",
+    "release", "export", "erase", "distribute", "opa", "live", "sandbox", "clinic", "bank",
     "readmission", "data-scientist", "data-steward", "model-validator",
     "on-call",
     "privacy-officer", "compliance-officer", "operator", "output-checker", "model-debugging", "re-identification",

@@ -14,9 +14,10 @@ import questions as q
 from test_rules import DENIES, changed
 
 from policies.builtins import BUILTINS, require_listed_builtins
-from policies.bundle import DEFAULT_FOLDER, Bundle, write_opa_bundle
+from policies.bundle import DEFAULT_FOLDER, Bundle
 from policies.embedded import EmbeddedEngine
 from policies.errors import InvalidPolicies, UnlistedBuiltin
+from policies.served import write_opa_bundle
 
 BUNDLE = Bundle.load()
 

@@ -32,7 +32,7 @@ denied(codes) := {"allow": false, "reasons": codes, "obligations": {}}
 # What the action is done to. The commonest first, here and below: what need not be looked at takes no time.
 resource_type := "dataset" if {
 	asked.action == "read"
-} else := {"build": "snapshot", "erase": "dataset", "promote": "model", "release": "egress", "export": "audit"}[asked.action]
+} else := {"build": "snapshot", "erase": "dataset", "distribute": "policies", "promote": "model", "release": "egress", "export": "audit"}[asked.action]
 
 # METADATA
 # title: The action is known
@@ -90,6 +90,8 @@ reasons := data.sallyport.live.reasons if {
 	way == "build"
 } else := data.sallyport.erase.reasons if {
 	way == "erase"
+} else := data.sallyport.distribute.reasons if {
+	way == "distribute"
 } else := data.sallyport.promote.reasons if {
 	way == "promote"
 } else := data.sallyport.release.reasons if {

@@ -125,6 +125,13 @@ erase := {
 	"context": {"now": 1000},
 }
 
+distribute := {
+	"subject": {"id": "opa", "type": "service"},
+	"action": "distribute",
+	"resource": {"type": "policies", "id": "bundle"},
+	"context": {"now": 1000},
+}
+
 export := {
 	"subject": object.union(person, {"roles": ["compliance-officer"]}),
 	"action": "export",

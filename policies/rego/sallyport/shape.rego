@@ -115,7 +115,7 @@ subject_known if {
 time_given if {
 	asked.now
 } else if {
-	asked.action in {"build", "erase", "release", "export"}
+	asked.action in {"build", "distribute", "erase", "release", "export"}
 }
 
 # Whoever made it cannot be told from whoever approves it when the author is not named.
@@ -124,5 +124,5 @@ author_given if {
 } else if {
 	asked.resource.author != ""
 } else if {
-	asked.action in {"build", "erase", "export"}
+	asked.action in {"build", "distribute", "erase", "export"}
 }
