@@ -108,24 +108,32 @@ def server(columns: int, times: int) -> dict[str, Any] | None:
 
 
 def at_once(columns: int, times: int) -> dict[str, float]:
-    """Decisions a second on one core and on all."""
-    bundle, asked, datasets = Bundle.load(), question(columns), dataset(columns)
+    """Decisions a second on one core and on all, of questions that all differ and of one put again and again."""
+    bundle, datasets, same = Bundle.load(), dataset(columns), question(columns)
+    differing = [{**same, "subject": same["subject"] | {"training_until": NOW + 9 + number}} for number in range(times)]
     rates = {}
-    for name, cores in (("one_core", 1), ("all_cores", os.cpu_count() or 1)):
-        began = time.perf_counter()
-        assert sum(decision.allow for decision in decide_all(bundle, [asked] * times, datasets, processes=cores)) == times
-        rates[name] = round(times / (time.perf_counter() - began))
+    for name, asked in (("unique", differing), ("repeated", [same] * times)):
+        for cores_named, cores in (("one_core", 1), ("all_cores", os.cpu_count() or 1)):
+            began = time.perf_counter()
+            assert sum(decision.allow for decision in decide_all(bundle, asked, datasets, processes=cores)) == times
+            rates[f"{name}_{cores_named}"] = round(times / (time.perf_counter() - began))
     return rates
 
 
-def replayed(count: int) -> dict[str, float]:
-    """A replay of that many recorded decisions under policies with one rule stricter."""
+def replayed(count: int, *, alike: bool) -> dict[str, float]:
+    """A replay of that many recorded decisions, all `alike` or each of another subject, under policies with one rule stricter."""
     now = Bundle.load()
     needed = now.data["approvers_needed"] | {"direct": 3}
     changed = Bundle(now.modules, {**now.data, "approvers_needed": needed}, "sha256:changed")
-    asked = question(4)
+
+    def asked(number: int) -> dict[str, Any]:
+        told = question(4)
+        told["subject"]["id"] = told["context"]["grant"]["subject"] = "dana" if alike else f"dana-{number}"
+        return told
+
     began = time.perf_counter()
-    result = replay((Recorded(asked, str(n), (True, ())) for n in range(count)), now=now, changed=changed, datasets=dataset(4))
+    recorded = (Recorded(asked(number), str(number), (True, ())) for number in range(count))
+    result = replay(recorded, now=now, changed=changed, datasets=dataset(4))
     seconds = time.perf_counter() - began
     assert result["turned"] == result["decided"] == count
     return {"decisions": count, "seconds": round(seconds, 1), "per_second": round(count / seconds)}
@@ -167,7 +175,8 @@ def main() -> None:
         "embedded_50_columns": embedded(50, 2_000 // part), "embedded_4_columns": embedded(4, 2_000 // part),
         "server_50_columns": server(50, 1_000 // part), "server_4_columns": server(4, 1_000 // part),
         "decisions_a_second_4_columns": at_once(4, 10_000 // part),
-        "replay": replayed(100_000 // part),
+        "replay_unique": replayed(100_000 // part, alike=False),
+        "replay_repeated": replayed(100_000 // part, alike=True),
     }  # fmt: skip
     print(json.dumps(figures))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -205,3 +208,32 @@ def test_one_connection_serves_many_questions(opa_server: Any) -> None:
 def test_an_address_that_is_no_http_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(InvalidPolicies):
         ServerEngine(url, BUNDLE)
+
+
+STARTED = """
+import sys, time
+sys.path[:0] = sys.argv[1:3]
+from conftest import Server
+from pathlib import Path
+server = Server(Path(sys.argv[3]))
+server.start()
+print(server.port, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv ends a process with the one that started it")
+def test_a_server_of_the_tests_ends_with_tests_that_are_killed(opa: Path) -> None:
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", STARTED, str(here), str(here.parents[1]), str(opa)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout is not None
+        port = int(tests.stdout.readline())
+        tests.kill()
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return
+        time.sleep(0.05)
+    pytest.fail("the server lives on")
