@@ -15,7 +15,7 @@ from compliance.retention import Hold, Kept
 from gateway.errors import GatewayError
 
 COLUMNS = "id, reason, placed_by, placed_at, kind, project, dataset, thing, lifted_by, lifted_at"
-# Holds are not placed while things are deleted, and nothing is deleted while one is placed.
+# Who deletes takes this lock first: it waits for a hold that is being placed, and one placed later waits for the deletion.
 ALONE = "LOCK TABLE catalog.holds IN SHARE ROW EXCLUSIVE MODE"
 
 
@@ -29,7 +29,6 @@ def place(
     connection: Connection[Any], *, reason: str, scope: Mapping[str, str | None], actor: Actor, decision_id: str, now: datetime
 ) -> Hold:
     """The hold stands, and the ledger says over what; its reason is free text and stays here."""
-    connection.execute(ALONE)
     name = uuid4().hex[:16]
     values = {key: scope.get(key) for key in ("kind", "project", "dataset", "thing")}
     connection.execute(
@@ -44,7 +43,6 @@ def place(
 
 def lift(connection: Connection[Any], name: str, *, actor: Actor, decision_id: str, now: datetime) -> Hold:
     """The hold stands no more, and the ledger says who lifted it. Raises HoldNotFound."""
-    connection.execute(ALONE)
     changed = connection.execute(
         "UPDATE catalog.holds SET lifted_by = %s, lifted_at = %s WHERE id = %s AND lifted_at IS NULL", (actor.id, now, name)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -135,21 +134,19 @@ def test_a_snapshot_whose_model_is_in_production_is_kept(later: Any) -> None:
     assert {one.thing.kind for one in keeping.delete_due(later, CARL, ALLOWED)} == {"predictions"}
 
 
-def test_no_hold_can_be_placed_between_the_judgement_and_the_deletion(later: Any, tmp_path: Path) -> None:
-    """A hold that is placed while things are deleted waits for that, so it never says it holds what is gone."""
-    url, placed = later.pool.conninfo, threading.Event()
+def test_deletion_waits_for_a_hold_that_is_being_placed_and_keeps_what_it_covers(later: Any) -> None:
+    done = threading.Event()
 
-    def placing() -> None:
-        with psycopg.connect(url) as connection:
-            connection.execute("SET ROLE sallyport_app")
-            holds.place(connection, reason="r", scope={}, actor=WHO, decision_id="d", now=LATER)
-            connection.commit()
-            placed.set()
+    def deleting() -> None:
+        keeping.delete_due(later, CARL, ALLOWED)
+        done.set()
 
-    with later.pool.connection() as connection:
-        connection.execute(holds.ALONE)
-        thread = threading.Thread(target=placing)
+    with psycopg.connect(later.pool.conninfo) as connection:
+        connection.execute("SET ROLE sallyport_app")
+        holds.place(connection, reason="r", scope={"kind": "predictions"}, actor=WHO, decision_id="d", now=LATER)
+        thread = threading.Thread(target=deleting)
         thread.start()
-        assert not placed.wait(0.4)
+        waited = not done.wait(0.4)
+        connection.commit()
     thread.join(10)
-    assert placed.is_set()
+    assert waited and done.is_set() and predictions(later) == 5
