@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from starlette.routing import Mount
 
 from compliance.errors import ComplianceError
 from gateway import metrics, problems
@@ -82,5 +84,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     app.include_router(mlflow_proxy.router)
     app.add_api_route("/", lambda: RedirectResponse("/web/"), include_in_schema=False)
-    app.mount("/web", create_web(services, OUR_ERRORS))
+    pages = Mount("/web", create_web(services, OUR_ERRORS))
+    pages.path_regex = re.compile(pages.path_regex.pattern, re.DOTALL)  # also of addresses with a line's end in them
+    app.router.routes.append(pages)
     return app
