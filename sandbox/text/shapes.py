@@ -160,6 +160,8 @@ def _is_place(name: str, part: str) -> bool:
     if name == "road before" and part.lstrip("0123456789, \t")[:1].islower() and words and words[0] in NO_ROAD:
         return False
     if name.startswith("number last"):
+        if part.isupper() or not lexicon.FUNCTION_WORDS.isdisjoint(words):
+            return False
         return any(not lexicon.is_english(w) and w not in lexicon.any_eponyms() for w in words)
     if name in ("road before", "road word", "road ending", "named street", "named city", "lives at"):
         return any(

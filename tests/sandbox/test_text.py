@@ -84,6 +84,11 @@ def test_a_capital_with_a_point_is_an_initial_unless_it_says_which_vitamin(text:
     assert is_cued(text, words, len(words) - 1) is is_name
 
 
+def test_what_is_written_in_capitals_before_a_date_is_no_address() -> None:
+    clean = SCRUBBER.scrub_batch(["SHE IS TO BE SEEN BY DR STELLA KOWALCZYK ON 21-Jun-1998. NO FEVER, EATS WELL."])[0] or ""
+    assert "BE SEEN BY" in clean and "KOWALCZYK" not in clean and "1998" not in clean
+
+
 def test_equal_texts_are_scrubbed_alike_in_any_company_and_any_number_of_processes() -> None:
     texts = [f"Seen: Zebulon Quackenbush {i}, SSN 123-45-67{i:02d}." for i in range(40)] * 5
     alone = SCRUBBER.scrub_batch(texts[:40])
