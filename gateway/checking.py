@@ -79,8 +79,9 @@ def check(given: Services, promotion: str, name: str) -> str:
     envelope = sign_statement(statement, given.signer)
     with given.pool.connection() as connection:
         requests.store_check(
-            connection, found, result, envelope=envelope, seconds=time.monotonic() - started, actor=CHECKER, now=given.clock()
-        )
+            connection, found, result, envelope=envelope, seconds=time.monotonic() - started, actor=CHECKER, now=given.clock(),
+            days=given.policy.engine.bundle.data.get("promotion", {}).get("finding_days"),
+        )  # fmt: skip
     return result.outcome
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from promotion.errors import PromotionNotFound, WrongState
 from promotion.model_contracts import ModelContract
 from promotion.states import EVENTS, TRANSITIONS, State
 
+DUE_DAYS = {"critical": 7, "high": 14, "medium": 30, "low": 90}
 COLUMNS = "id, project, name, version, digest, tier, author, run_id, contract, contract_digest, state, submitted_at"
 
 
@@ -99,9 +100,12 @@ def record(
 
 def store_check(
     connection: Connection[Any], promotion: Promotion, check: CheckResult, *, envelope: Mapping[str, Any], seconds: float,
-    actor: Actor, now: datetime,
+    actor: Actor, now: datetime, days: Mapping[str, int] | None = None,
 ) -> None:  # fmt: skip
-    """The check's signed result stands with the promotion, once, however often its step ran; its findings are open."""
+    """The check's signed result stands with the promotion, once, however often its step ran; its findings are open.
+
+    The author is to see to a finding within the `days` of its severity; one of no severity there is due on no day.
+    """
     stored = connection.execute(
         "INSERT INTO promotion.checks VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING name",
         (promotion.id, check.name, check.outcome, check.digest, check.summary, seconds, Jsonb(dict(envelope))),
@@ -110,8 +114,17 @@ def store_check(
         return
     for finding in check.findings:
         connection.execute(
-            "INSERT INTO promotion.findings VALUES (%s, %s, %s, %s, true, %s)",
-            (promotion.id, finding.id, finding.severity, finding.detail, check.name),
+            "INSERT INTO promotion.findings (request, id, severity, detail, check_name, owner, due)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                promotion.id,
+                finding.id,
+                finding.severity,
+                finding.detail,
+                check.name,
+                promotion.author,
+                _due(now, (DUE_DAYS if days is None else days).get(finding.severity)),
+            ),
         )
     record(
         connection, promotion, "check:completed", "done" if check.outcome == "passed" else "failed", actor, now,
@@ -142,10 +155,10 @@ def checks(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
 
 
 def findings(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
-    """The promotion's findings; a closed one says who closed it and why."""
+    """The promotion's findings, each with its owner and the day it is due; a closed one says who closed it and why."""
     return _rows(
-        connection, "SELECT id, severity, detail, open, check_name AS check, closed_by, closed_at, closed_why AS why"
-        " FROM promotion.findings WHERE request = %s ORDER BY id", promotion,
+        connection, "SELECT id, severity, detail, open, check_name AS check, closed_by, closed_at, closed_why AS why, owner,"
+        " due::text AS due FROM promotion.findings WHERE request = %s ORDER BY id", promotion,
     )  # fmt: skip
 
 
@@ -155,6 +168,10 @@ def approvals(connection: Connection[Any], promotion: str) -> list[dict[str, Any
         connection, "SELECT by, role, digest, floor(extract(epoch FROM at))::bigint AS at, meaning FROM promotion.approvals"
         " WHERE request = %s ORDER BY at", promotion,
     )  # fmt: skip
+
+
+def _due(now: datetime, days: int | None) -> date | None:
+    return None if days is None else (now + timedelta(days=days)).date()
 
 
 def _rows(connection: Connection[Any], query: Any, promotion: str) -> list[dict[str, Any]]:

@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS promotion.findings (
 -- Which check found it, and who put it to rest, when and why.
 ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS check_name text NOT NULL DEFAULT '';
 ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_by text;
+-- Who is to see to it, and by which day.
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS owner text NOT NULL DEFAULT '';
+ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS due date;
 ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_at timestamptz;
 ALTER TABLE promotion.findings ADD COLUMN IF NOT EXISTS closed_why text;
 

@@ -26,8 +26,10 @@ def dossier(found: dict[str, Any]) -> None:
     say(f"  state {found['state']}: {NEXT.get(found['state'], '')}")
     checks = [(one["name"], one["outcome"], f"{one['seconds']:.1f}", one["summary"]) for one in found["checks"]]
     table("Checks", ("check", "outcome", "seconds", "what was measured"), checks)
-    findings = [(one["id"], one["severity"], "open" if one["open"] else "closed", one["detail"]) for one in found["findings"]]
-    table("Findings", ("finding", "severity", "is", "what was found"), findings)
+    findings = [
+        (one["id"], one["severity"], _state(one), one["owner"], one["due"] or "", one["detail"]) for one in found["findings"]
+    ]
+    table("Findings", ("finding", "severity", "is", "owner", "due", "what was found"), findings)
     if found["waivers"]:
         waivers = [(one["check"], one["by"], one["role"], _day(one["until"] - 1), one["why"]) for one in found["waivers"]]
         table("Waivers", ("check", "by", "role", "until", "why"), waivers)
@@ -36,6 +38,12 @@ def dossier(found: dict[str, Any]) -> None:
     needed = [one["name"] for one in found["checks"] if one["outcome"] == "failed"]
     if needed and found["state"] == "awaiting-approval":
         say(f"  failed, and may be waived with `sallyport promote waive`: {', '.join(needed)}")
+
+
+def _state(finding: dict[str, Any]) -> str:
+    if not finding["open"]:
+        return "closed"
+    return "overdue" if finding["due"] and finding["due"] < datetime.now(UTC).date().isoformat() else "open"
 
 
 def _day(seconds: int) -> str:

@@ -62,6 +62,17 @@ def test_a_check_stored_twice_stands_once_with_its_findings_once(gate):
     assert gate.events().count(("check:completed", "failed")) == 1
 
 
+def test_a_finding_is_its_authors_to_see_to_within_the_days_of_its_severity(gate):
+    made = gate.submit()
+    found = [Finding(f"leakage-{severity}", severity, "A name.") for severity in ("critical", "high", "medium", "low", "info")]
+    gate.check(made, "leakage", "failed", tuple(found))
+    due = {one["severity"]: (one["owner"], one["due"]) for one in requests.findings(gate.connection, made.id)}
+    assert due == {
+        "critical": ("dana", "2026-11-08"), "high": ("dana", "2026-11-15"), "medium": ("dana", "2026-12-01"),
+        "low": ("dana", "2027-01-30"), "info": ("dana", None),
+    }  # fmt: skip
+
+
 def refusal(gate, promotion, **given) -> tuple[str, ...]:
     with pytest.raises(ApprovalRefused) as refused:
         gate.approve(promotion, **given)
