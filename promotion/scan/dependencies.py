@@ -20,6 +20,7 @@ REQUIREMENT = re.compile(
 ARCHIVE = re.compile(r"\.(?:whl|zip|egg|tar|tgz|tbz|txz|tlz|gz|bz2|xz|lzma)\b", re.I)  # a file's name, to an installer
 HASH = re.compile(r"\s--hash=(?:sha256|sha384|sha512):[0-9a-f]{64,128}")
 COMMENT = re.compile(r"(?:^|\s)#.*$")
+CONTINUED_COMMENT = re.compile(r"#.*\\\s*$", re.M)
 BESIDE = ("-r requirements.txt", "-c constraints.txt")
 CHANNELS = frozenset({"conda-forge", "defaults", "nodefaults", "anaconda", "main"})
 CONDA_KEYS = frozenset({"name", "channels", "dependencies"})
@@ -32,6 +33,8 @@ POINTER = re.compile(
 
 def require_requirements(text: str) -> None:
     """Every line names a package of the index. Raises Refused."""
+    # An installer ends a comment at the end of its line, whatever the line ends with: what follows is not hidden by it.
+    require(not CONTINUED_COMMENT.search(text), "dependency_reference", "A comment ends with a backslash.")
     for line in text.replace("\\\n", " ").splitlines():
         bare = HASH.sub("", " " + COMMENT.sub("", line)).strip()
         if bare:

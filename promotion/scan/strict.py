@@ -11,7 +11,7 @@ import yaml
 from promotion.scan.report import Data, Refused, require
 
 LARGEST_JSON, LARGEST_YAML, LARGEST_TEXT = 16 << 20, 4 << 20, 64 << 20
-DEEPEST, MOST_ALIASES = 100, 100
+DEEPEST, MOST_ALIASES = 100, 10  # of n aliases, each on the one before, come 3 to the power of n / 3 values
 STANDARD_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ["str", "int", "float", "bool", "null", "seq", "map", "timestamp"]
 )

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import hostile_artefacts as bad
+import hostile_more as more
 import pytest
 
 from promotion.scan import scan_here, scan_model
@@ -54,6 +55,25 @@ def test_every_bad_companion_is_refused_and_the_same_folder_without_it_accepted(
         if scan_here(folder).accepted:
             accepted.append(name)
     assert accepted == []
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("family", more.FAMILIES, ids=lambda family: family.__name__)
+def test_every_further_trick_beside_a_good_model_is_refused(family, tmp_path):
+    accepted, slow = [], []
+    for number, (name, files) in enumerate(family(tmp_path / "marker")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(bad.small_onnx())
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        started = time.monotonic()
+        if scan_here(folder).accepted:
+            accepted.append(name)
+        if time.monotonic() - started > 10:
+            slow.append(name)
+    assert (accepted, slow) == ([], [])
     assert not (tmp_path / "marker").exists()
 
 
