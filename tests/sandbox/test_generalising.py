@@ -93,3 +93,8 @@ def test_the_command_shows_proposals_where_they_are_asked_for(rows: pl.DataFrame
     assert told["best"]["k"] >= 11 and told["suppression_only"] is None  # every row is alone in its class as it is
     shown = CliRunner().invoke(command, asked)
     assert shown.exit_code == 0 and "least loss" in shown.stderr
+
+
+def test_a_class_of_just_k_rows_stays() -> None:
+    found = propose(pl.DataFrame({"q": ["a", "b"], "size": [11, 300]}), ["q"], 11, most_suppressed=0.05)
+    assert found["best"]["suppressed_rows"] == 0 and found["best"]["k"] == 11 and found["best"]["loss"] == 0

@@ -79,3 +79,11 @@ def test_what_cannot_be_measured_is_said_without_a_value(tmp_path: Path, name: s
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable):
         table_files([tmp_path])
+
+
+def test_a_class_the_population_has_fewer_rows_of_counts_as_the_table_has_it(tmp_path: Path) -> None:
+    here, there = tmp_path / "t.csv", tmp_path / "p.csv"
+    here.write_text("q\n" + "a\n" * 5)
+    there.write_text("q\n" + "a\n" * 2)
+    with opened([here], population=[there]) as duck:
+        assert measure_files(duck, ["q"]).journalist_risk == 1 / 5
