@@ -16,6 +16,7 @@ from gateway.errors import SettingsInvalid
 from gateway.settings import Settings
 from gateway.starting import address, begin, said
 from gateway.tracing import begin_traces, end_traces
+from promotion.listening import BoundedHead
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     begin_traces(settings.traces_url, "sallyport-gateway")
     app = create_app(given)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=3)
+        uvicorn.Config(app, http=BoundedHead, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=3)
     )
     asyncio.run(server.serve([_tcp(settings), _unix(settings.gateway_socket)]))
     end_traces()

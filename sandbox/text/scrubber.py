@@ -15,7 +15,7 @@ from sandbox.text.detect import Found, find_all
 from sandbox.text.engines import MODEL, Engine
 from sandbox.text.surrogates import Surrogates
 
-VERSION = 3
+VERSION = 4
 BATCH = 64
 ENOUGH_FOR_PROCESSES = 400_000  # characters; below, starting processes costs more than it saves
 

@@ -149,7 +149,7 @@ def test_a_worker_killed_in_the_middle_of_its_checks_loses_and_doubles_none(
         home, "promote", "submit", run, "--contract", str(contract), "--project", "readmission", "--no-wait", "--as", "dana"
     )
     promotion = json.loads(sent.stdout)["id"]
-    for least in (0, 2, 4):  # in one of the first checks, the next but one and so on
+    for least in (0, 3):  # in the first check and in the middle
         while len(json.loads(sallyport(home, "promote", "show", promotion, "--as", "dana").stdout)["checks"]) < least:
             time.sleep(0.1)
         worker = processes.running(Home(home), "worker")
