@@ -89,6 +89,7 @@ def unpack(archive: IO[bytes], folder: Path) -> dict[str, Any]:
     """`folder` holds the archive's files, each with the digest its manifest names; the manifest. Raises BackupRefused."""
     found: dict[str, dict[str, Any]] = {}
     manifest: dict[str, Any] | None = None
+    _require_whole_records(archive)
     try:
         with tarfile.open(fileobj=archive, mode="r:") as tar:
             for member in tar:
@@ -108,6 +109,14 @@ def unpack(archive: IO[bytes], folder: Path) -> dict[str, Any]:
     if missing := [name for name in (POSTGRES, VAULT, STACK) if name not in found]:
         raise BackupRefused(f"The backup lacks {missing[0]}.")
     return manifest
+
+
+def _require_whole_records(archive: IO[bytes]) -> None:
+    """The archive was not cut in the padding at its end either, where the manifest is whole already. Raises BackupRefused."""
+    size = archive.seek(0, os.SEEK_END)
+    archive.seek(0)
+    if not size or size % tarfile.RECORDSIZE:
+        raise BackupRefused("The backup was cut short: its last record is not whole.")
 
 
 def unpack_tree(tar_file: Path, folder: Path) -> None:
