@@ -86,11 +86,13 @@ def predict(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) 
     started = time.perf_counter()
     fed = loaded.shape.feed(body.inputs)
     outputs = described(loaded.runtime.outputs, loaded.runtime.run(fed.columns))
-    chosen = sum(1 for score in scores(outputs, fed.rows) if score is not None and score >= POSITIVE_FROM)
+    given = scores(outputs, fed.rows)
+    chosen = sum(1 for score in given if score is not None and score >= POSITIVE_FROM)
     one = Prediction(
         id=str(uuid4()), model=key, digest=loaded.digest, caller=caller, rows=fed.rows, input_hash=fed.hash,
         output=outputs[-1]["data"][:MOST_ROWS], latency_ms=(time.perf_counter() - started) * 1000, positives=chosen,
         missing=fed.missing, stage=loaded.stage,
+        bins=loaded.training.count(fed.columns, given) if loaded.training is not None else None,
     )  # fmt: skip
     return one, outputs
 

@@ -9,13 +9,15 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from compliance.attestations import Signer, Statement, Subject, sign_statement
+from compliance.attestations import Signer, Statement, Subject, said, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from policies.decisions import Decision
 from promotion import requests, waivers
 from promotion.approvals import Decide, question
+from promotion.drift import is_profile
 from promotion.errors import DeploymentRefused, NotDeployed, Tampered, WrongState
+from promotion.model_contracts import load_model_contract
 from promotion.requests import Promotion
 from promotion.states import State
 from promotion.store import PREDICATE_TYPE, ModelStore
@@ -98,6 +100,15 @@ def current(connection: Connection[Any]) -> list[tuple[str, str, dict[str, Any]]
     return [(project, name, envelope) for project, name, envelope in rows]
 
 
+def _training(envelopes: Mapping[str, Any], promotion: Promotion) -> dict[str, Any]:
+    """What the model was trained on, in counts, for the server and the watcher of a model whose contract asks for drift."""
+    contract = load_model_contract(promotion.contract)
+    if not contract.watches_drift or "check/performance" not in envelopes:
+        return {}
+    training = (said(envelopes["check/performance"]).get("evidence") or {}).get("training")
+    return {"training": training} if is_profile(training, contract) else {}
+
+
 def _next(promotion: Promotion) -> tuple[State, ...]:
     from promotion.states import TRANSITIONS
 
@@ -139,6 +150,7 @@ def statement(
         "deployed_by": by.id,
         "deployed_at": int(now.timestamp()),
         "decision_id": decision.decision_id,
+        **_training(dict(rows), promotion),
         **(extra or {}),
     }
     return Statement(subjects, PREDICATE_TYPE, predicate)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from promotion import runtimes
+from promotion.drift import Profile, told
 from promotion.errors import NotDeployed, PromotionError
 from promotion.inference import Shape
 from promotion.model_contracts import ModelContract, load_model_contract
@@ -32,6 +33,7 @@ class Loaded:
     version: str
     stage: str = CHAMPION
     share: int = 0
+    training: Profile | None = None
 
 
 class Models:
@@ -113,6 +115,7 @@ class Models:
         contract = load_model_contract(str(statement.predicate["contract"]))
         runtime = runtimes.load(folder, contract.inputs, threads=self._threads)
         said = statement.predicate
+        training = told(said)
         return Loaded(
-            stamp, digest, contract, runtime, Shape(contract), str(said["version"]), stage, int(said.get("share", 0))
+            stamp, digest, contract, runtime, Shape(contract), str(said["version"]), stage, int(said.get("share", 0)), training
         )  # fmt: skip

@@ -59,17 +59,21 @@ def psi(expected: Any, actual: Any) -> float:
         edges = (
             np.unique(np.nanquantile(expected, np.linspace(0, 1, BINS + 1)[1:-1])) if np.isfinite(expected).any() else np.empty(0)
         )
-        shares = [
-            _shares(np.where(np.isnan(one), len(edges) + 1, np.searchsorted(edges, one)), len(edges) + 2)
-            for one in (expected, actual)
-        ]
+        coded = [np.where(np.isnan(one), len(edges) + 1, np.searchsorted(edges, one)) for one in (expected, actual)]
+        bins = len(edges) + 2
     else:
         names, counts = np.unique(expected.astype(str), return_counts=True)
         common = names[np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]]
         place = {name: number for number, name in enumerate(common)}
         coded = [np.array([place.get(name, len(common)) for name in one.astype(str)]) for one in (expected, actual)]
-        shares = [_shares(one, len(common) + 1) for one in coded]
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+        bins = len(common) + 1
+    return stability(*(np.bincount(one, minlength=bins)[:bins] for one in coded))
+
+
+def stability(expected: Any, actual: Any) -> float:
+    """The population stability index of two counts of the same bins."""
+    before, after = ((np.asarray(one) + 0.5) / (np.asarray(one) + 0.5).sum() for one in (expected, actual))  # no share is 0
+    return float(((after - before) * np.log(after / before)).sum())
 
 
 def importance(
@@ -127,8 +131,3 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return round(float(value), DIGITS) if math.isfinite(value) else None
     return value
-
-
-def _shares(coded: Any, count: int) -> Any:
-    counts = np.bincount(coded, minlength=count)[:count] + 0.5  # no share is 0
-    return counts / counts.sum()

@@ -51,9 +51,14 @@ class Fairness(Strict):
 
 
 class Alert(Strict):
-    """A rule on what is predicted in production: it raises a finding when the metric is above the limit within the window."""
+    """A rule on what is predicted in production: it raises a finding when the metric is above the limit within the window.
 
-    metric: str = Field(pattern=r"^(positive_rate|latency_p99_ms|missing:[A-Za-z_][A-Za-z0-9_]{0,62})$")
+    `drift:NAME` and `output_drift` are population stability indices against the training rows; `drift` is all of them.
+    """
+
+    metric: str = Field(
+        pattern=r"^(positive_rate|latency_p99_ms|drift|output_drift|(missing|drift):[A-Za-z_][A-Za-z0-9_]{0,62})$"
+    )
     window: str = Field(default="1h", pattern=r"^[1-9][0-9]{0,3}[mhd]$")
     above: float = Field(ge=0)
 
@@ -61,6 +66,11 @@ class Alert(Strict):
     def seconds(self) -> int:
         """The window's length."""
         return int(self.window[:-1]) * {"m": 60, "h": 3_600, "d": 86_400}[self.window[-1]]
+
+    @property
+    def drifts(self) -> bool:
+        """The rule compares with the training rows."""
+        return self.metric in ("drift", "output_drift") or self.metric.startswith("drift:")
 
 
 class FeatureDefinition(Strict):
@@ -101,7 +111,7 @@ class ModelContract(Strict):
         names = [column.name for column in self.inputs]
         if len(set(names)) != len(names):
             raise ValueError("an input is named twice")
-        if any(alert.metric.startswith("missing:") and alert.metric[8:] not in names for alert in self.alerts):
+        if any(":" in alert.metric and alert.metric.partition(":")[2] not in names for alert in self.alerts):
             raise ValueError("an alert is on an input that is not there")
         return self
 
@@ -109,6 +119,25 @@ class ModelContract(Strict):
     def digest(self) -> str:
         without = {"feature_definition"} if self.feature_definition is None else None
         return digest(canonical_json(self.model_dump(mode="json", exclude=without)))
+
+    @property
+    def watches_drift(self) -> bool:
+        """What is asked in production is compared with the training rows."""
+        return any(alert.drifts for alert in self.alerts)
+
+    @property
+    def rules(self) -> tuple[Alert, ...]:
+        """The alert rules, one for each metric: `drift` stands for every input and the output that have no rule of their own."""
+        own = {alert.metric for alert in self.alerts}
+        every = [f"drift:{column.name}" for column in self.inputs] + ["output_drift"]
+        spread = [
+            alert.model_copy(update={"metric": metric})
+            for alert in self.alerts
+            if alert.metric == "drift"
+            for metric in every
+            if metric not in own
+        ]
+        return (*(alert for alert in self.alerts if alert.metric != "drift"), *spread)
 
 
 def load_model_contract(text: str) -> ModelContract:

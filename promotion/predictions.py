@@ -12,9 +12,9 @@ from psycopg import AsyncConnection, Connection, OperationalError
 # One round trip and one transaction for a whole batch; the values travel as one JSON document.
 KEEP = (
     "INSERT INTO promotion.predictions (id, project, name, digest, caller, at, rows, input_hash, output, latency_ms, positives,"
-    " missing, stage) SELECT * FROM json_to_recordset(%s::json) AS one(id uuid, project text, name text, digest text,"
+    " missing, stage, bins) SELECT * FROM json_to_recordset(%s::json) AS one(id uuid, project text, name text, digest text,"
     " caller text, at timestamptz, rows int, input_hash text, output jsonb, latency_ms double precision, positives int,"
-    " missing jsonb, stage text)"
+    " missing jsonb, stage text, bins jsonb)"
     " ON CONFLICT (id) DO NOTHING"  # handed in again after a broken connection, whose commit may have been heard
 )
 
@@ -34,6 +34,7 @@ class Prediction:
     positives: int = 0
     missing: dict[str, int] | None = None
     stage: str = "champion"
+    bins: dict[str, int] | None = None
 
 
 def document(predictions: Iterable[Prediction], at: datetime) -> str:
@@ -46,6 +47,7 @@ def document(predictions: Iterable[Prediction], at: datetime) -> str:
             "id": one.id, "project": one.model[0], "name": one.model[1], "digest": one.digest, "caller": one.caller, "at": when,
             "rows": one.rows, "input_hash": one.input_hash, "output": one.output, "latency_ms": one.latency_ms,
             "positives": one.positives, "missing": one.missing or {}, "stage": one.stage,
+            "bins": one.bins or {},
         }
         for one in predictions
     ]).decode()  # fmt: skip

@@ -106,6 +106,8 @@ CREATE TABLE IF NOT EXISTS promotion.predictions (
 -- What monitoring reads: how many rows were given a score from one half up, and how many values of each input were missing.
 ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS positives int NOT NULL DEFAULT 0;
 ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS missing jsonb NOT NULL DEFAULT '{}';
+-- Of a model whose contract asks for drift: how many values fell into each bin of its training profile (promotion/drift.py).
+ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS bins jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS predictions_by_time ON promotion.predictions (project, name, at);
 
 -- An alert that is on, from when it was raised until it is over.

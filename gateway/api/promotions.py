@@ -19,7 +19,7 @@ from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
-from promotion import approvals, deployments, requests, stages, waivers
+from promotion import approvals, deployments, monitoring, requests, stages, waivers
 from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound, WaiverRefused
 from promotion.model_contracts import load_model_contract
 from promotion.states import State
@@ -278,8 +278,16 @@ def _whole(given: Services, name: str) -> dict[str, Any]:
         checks, findings = waivers.judged(connection, found, given.clock())
         return found.as_json() | {
             "checks": checks, "findings": findings, "approvals": requests.approvals(connection, name),
-            "waivers": waivers.waivers(connection, name),
+            "waivers": waivers.waivers(connection, name), "drift": _drift(given, connection, found),
         }  # fmt: skip
+
+
+def _drift(given: Services, connection: Connection[Any], found: requests.Promotion) -> list[dict[str, Any]]:
+    """How what the model in production is asked differs from its training rows, by the contract's drift rules."""
+    if found.state is not State.DEPLOYED:
+        return []
+    seen = monitoring.drifts(connection, found.project, found.name, until=given.clock())
+    return [{"of": one.name or "output", "window": one.window, "rows": one.rows, "psi": round(one.psi, 4)} for one in seen]
 
 
 def record_refusal(given: Services, name: str, refused: ApprovalRefused, asking: Subject) -> None:

@@ -35,6 +35,9 @@ def dossier(found: dict[str, Any]) -> None:
         table("Waivers", ("check", "by", "role", "until", "why"), waivers)
     approvals = [(one["by"], one["role"], _day(one["at"]), one["meaning"]) for one in found["approvals"]]
     table("Approvals", ("by", "role", "on", "meaning"), approvals)
+    if found.get("drift"):
+        drifts = [(one["of"], one["window"], str(one["rows"]), f"{one['psi']:.3f}") for one in found["drift"]]
+        table("Drift from the training rows", ("of", "window", "rows", "PSI"), drifts)
     needed = [one["name"] for one in found["checks"] if one["outcome"] == "failed"]
     if needed and found["state"] == "awaiting-approval":
         say(f"  failed, and may be waived with `sallyport promote waive`: {', '.join(needed)}")

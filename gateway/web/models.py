@@ -12,10 +12,11 @@ from psycopg import Connection
 from gateway.api import promotions as api
 from gateway.api.dependencies import Given
 from gateway.web.access import FormInvalid
-from gateway.web.plots import Bar, bars
+from gateway.web.plots import Bar, Pair, Pairs, bars, pairs
 from gateway.web.rendering import page
 from gateway.web.visitors import Acting, Visiting
 from promotion import deployments
+from promotion import monitoring as watching
 from promotion.errors import NotDeployed
 
 router = APIRouter(prefix="/models")
@@ -55,10 +56,11 @@ def one(request: Request, project: str, name: str, given: Given, who: Visiting, 
             raise NotDeployed("No such model in your projects.")
         plots = monitoring(connection, project, name, until=given.clock(), span=SPANS[span])
         alerts = _alerts(connection, project, name)
+        drifts = [(one, _beside(one)) for one in watching.drifts(connection, project, name, until=given.clock())]
         total = _predictions(connection, project, name)
     return page(
         request, "model.html", who, project=project, name=name, history=found, plots=plots, alerts=alerts, total=total,
-        span=span, spans=list(SPANS),
+        span=span, spans=list(SPANS), drifts=drifts,
     )  # fmt: skip
 
 
@@ -94,6 +96,11 @@ def monitoring(connection: Connection[Any], project: str, name: str, *, until: d
             Bar(label, float(row[4]) if row else None) for label, row in zip(labels, seen, strict=True)
         ]),
     ]  # fmt: skip
+
+
+def _beside(one: watching.Drift) -> Pairs:
+    title = f"Input {one.name}" if one.name else "The model's score"
+    return pairs(title, [Pair(label, 100 * before, 100 * now) for label, before, now in one.shares])
 
 
 def _predictions(connection: Connection[Any], project: str, name: str) -> int:

@@ -59,6 +59,41 @@ def bars(title: str, unit: str, values: list[Bar]) -> Plot:
     return Plot(title, unit, svg, tuple(values))
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two shares of one thing: before and now."""
+
+    label: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A drawn chart of pairs with the numbers it shows."""
+
+    title: str
+    svg: Markup
+    pairs: tuple[Pair, ...]
+
+
+def pairs(title: str, values: list[Pair]) -> Pairs:
+    """The chart of `values` side by side: the first of each pair an outline, the second filled."""
+    top = nice(max((max(pair.before, pair.now) for pair in values), default=1.0))
+    step, inner_height, shapes = WIDTH / max(len(values), 1), HEIGHT - 2 * TOP, Markup("")
+    for number, pair in enumerate(values):
+        for place, (value, kind) in enumerate(((pair.before, "bar before"), (pair.now, "bar"))):
+            height = max(inner_height * value / top, 1)
+            shapes += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+                kind, number * step + 2 + place * (step / 2 - 1), TOP + inner_height - height, step / 2 - 3, height
+            )
+    name = f"plot-{next(ids)}"
+    svg = Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{}"><title id="{}">{}</title>{}</svg>').format(
+        WIDTH, HEIGHT, name, name, f"{title}; the numbers are in the table below", shapes
+    )
+    return Pairs(title, svg, tuple(values))
+
+
 def nice(largest: float) -> float:
     """The next of 1, 2, 5, 10, 20, 50, ... that is not below `largest`."""
     size = 1e-3

@@ -11,10 +11,12 @@ from typing import Any
 
 from promotion.checks.context import CheckContext, CheckResult, Finding, result
 from promotion.checks.jailed import FEWEST_OF_A_KIND, TOO_FEW, ask
+from promotion.drift import is_profile
 
 HIGH_PSI = 0.25  # commonly read as a distribution that has changed
 HIGH_GAP = 0.1
 HIGH_COST = 0.05
+NO_PROFILE = "The contract asks for drift, but the training rows are too few to compare with."
 COMPARED = ("roc_auc", "accuracy", "calibration")
 
 
@@ -31,6 +33,8 @@ def run(context: CheckContext) -> CheckResult:
         for metric in context.contract.metrics
         if not (measured[metric.name] or 0) >= metric.at_least
     ]
+    if context.contract.watches_drift and not is_profile(measured.get("training"), context.contract):
+        problems.append(NO_PROFILE)
     good = ", ".join(f"{metric.name} {measured[metric.name]:.3f}" for metric in context.contract.metrics)
     evidence = measured | {
         "metric_gap": _apart(measured["snapshot"], measured), "masking_cost": _apart(measured["masked"], measured)

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from promotion import groups, leaks, measures, membership, runtimes
+from promotion import drift, groups, leaks, measures, membership, runtimes
 from promotion.feature_rows import Rows, Unreadable
-from promotion.model_contracts import Input
+from promotion.model_contracts import Alert, Input
 
 POSITIVE_FROM = 0.5
 MOST_EXPLAINED = 5_000
@@ -45,11 +45,17 @@ def performance(contract: dict[str, Any], model: Model) -> dict[str, Any]:
     live, masked, given = (Rows(which, contract) for which in ("live", "holdout", "snapshot"))
     scores = [model(rows.inputs) for rows in (live, masked, given)]
     measured = [_metrics(rows, found) for rows, found in zip((live, masked, given), scores, strict=True)]
-    return measured[0] | {
-        "masked": measured[1] | {"psi": _skew(masked, live), "score_psi": measures.psi(scores[1], scores[0])},
-        "snapshot": measured[2],
-        "psi": _skew(given, live),
-    }
+    watched = any(Alert.model_validate(one).drifts for one in contract["alerts"])
+    training = {"training": drift.profile(given.inputs, scores[2], fewest=FEWEST_ROWS)} if watched else {}
+    return (
+        measured[0]
+        | training
+        | {
+            "masked": measured[1] | {"psi": _skew(masked, live), "score_psi": measures.psi(scores[1], scores[0])},
+            "snapshot": measured[2],
+            "psi": _skew(given, live),
+        }
+    )
 
 
 def fairness(contract: dict[str, Any], model: Model) -> dict[str, Any]:
@@ -145,7 +151,8 @@ def main(task: str) -> None:
         found = leakage(contract, folder) if task == "leakage" else TASKS[task](contract, Model(folder, contract["inputs"]))
     except Unreadable as error:
         found = {f"unreadable_{error}": 1}
-    Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found)))
+    profile = {name: found.pop(name) for name in ("training",) if name in found}  # its edges have as many digits as they need
+    Path("/sallyport/work/measured.json").write_text(json.dumps(measures.rounded(found) | profile))
 
 
 if __name__ == "__main__":

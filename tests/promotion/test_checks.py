@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from compliance.attestations import Statement, Subject
 from promotion.checks import CHECKS, CheckContext, in_order
+from promotion.drift import Profile, is_profile
 from promotion.errors import LiveRowsUnfit, SnapshotOutdated
 from promotion.model_contracts import load_model_contract
 from promotion.tracking import TrackedRun
@@ -240,6 +241,18 @@ def test_performance_is_judged_on_live_rows_and_says_how_they_differ_from_the_sn
     assert CHECKS["performance"](context).outcome == "passed"  # what is masked fails nobody
     with_rows(context, shuffled)
     assert CHECKS["performance"](context).outcome == "failed"
+
+
+def test_performance_gives_a_profile_of_the_training_rows_when_the_contract_asks_for_drift(context):
+    assert "training" not in CHECKS["performance"](context).evidence
+    asked = load_model_contract(CONTRACT + "alerts: [{metric: drift, window: 1h, above: 0.2}]\n")
+    found = CHECKS["performance"](replace(context, contract=asked))
+    assert found.outcome == "passed" and is_profile(found.evidence["training"], asked)
+    profile = Profile.model_validate(found.evidence["training"])
+    assert set(profile.inputs["diagnosis"].words) == set(DIAGNOSES) and len(profile.inputs["age"].edges) == 9
+    assert sum(profile.score.counts) == pytest.approx(1_500, abs=30)
+    with_rows(context, lambda frame: frame.head(99), "snapshot")
+    assert CHECKS["performance"](replace(context, contract=asked)).outcome == "failed"
 
 
 def test_performance_measures_what_masking_the_same_persons_costs(context):

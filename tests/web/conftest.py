@@ -29,6 +29,7 @@ columns: [patients.sex]
 features: SELECT 1 AS label, 1.0 AS x
 inputs: [{{name: x, type: float, min: 0, max: {most}}}]
 metrics: [{{name: roc_auc, at_least: 0.7}}]
+alerts: [{{metric: drift, window: 1h, above: 0.2}}]
 """
 CHECKS = ("artifact", "data-quality", "leakage", "lineage", "performance")
 DANA, CHECKER = Actor("dana", "person", ("data-scientist",)), Actor("promotion-checker", "service")
@@ -81,13 +82,17 @@ def checked(parts: Services, clinic: Path, tmp_path_factory: pytest.TempPathFact
             )  # fmt: skip
             requests.move(connection, promotion.id, State.CHECKING, actor=CHECKER, now=now)
             for check in CHECKS:
-                result = CheckResult(check, "passed", digest, "checked by a test", ())
+                evidence = {"training": TRAINING} if check == "performance" else None
+                result = CheckResult(check, "passed", digest, "checked by a test", (), evidence)
                 envelope = sign_statement(Statement((Subject("model", digest),), "check", result.as_json()), parts.signer)
                 requests.store_check(connection, promotion, result, envelope=envelope, seconds=0.1, actor=CHECKER, now=now)
             requests.move(connection, promotion.id, State.AWAITING_APPROVAL, actor=CHECKER, now=now)
         return promotion.id
 
     return made
+
+
+TRAINING = {"inputs": {"x": {"edges": [40.0], "counts": [150, 50, 0]}}, "score": {"edges": [0.5], "counts": [50, 150, 0]}}
 
 
 def _onnx(number: int) -> bytes:

@@ -148,6 +148,10 @@ def test_a_validator_signs_with_the_password_deploys_and_rolls_back(
     events = {(event, who) for event, who, _ in entries(as_user("carl"), second)}
     assert {("approval:signed", "vera"), ("promotion:approved", "vera"), ("model:deployed", "vera")} <= events
     model = vera.get("/web/models/readmission/web-ranks")
+    assert "Beside its training rows" in model.text and "Input x: nothing asked in 1h" in model.text
+    assert '<th scope="row">to 40</th><td>75.0</td><td>0.0</td>' in model.text and 'class="bar before"' in model.text
+    seen = as_user("vera").get(f"/v1/promotions/{second}")["drift"]
+    assert [(one["of"], one["window"], one["rows"]) for one in seen] == [("x", "1h", 0), ("output", "1h", 0)]
     digest = re.search(r'name="digest" value="(sha256:[0-9a-f]{64})"', model.text)
     assert digest is not None
     back = "/web/models/readmission/web-ranks/rollback"
