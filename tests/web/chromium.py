@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-SECONDS_TO_ANSWER = 45
+SECONDS_TO_ANSWER = 120
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
