@@ -7,11 +7,15 @@ were fetched, and backups, are out of reach: docs/how-to/snapshots.md says what 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from typing import Any
 
 from compliance.entries import Actor
+from compliance.retention import Hold, Thing
 from gateway.catalog import erasures, snapshots
+from gateway.catalog import holds as legal_holds
 from gateway.catalog.datasets import Dataset
+from gateway.catalog.erasures import Erasure
 from gateway.catalog.projects import wrapped_key
 from gateway.catalog.snapshots import Snapshot
 from gateway.composition import Services
@@ -27,8 +31,17 @@ class NoPersons(GatewayError):
     code = "no_person_key"
 
 
+class UnderHold(GatewayError):
+    """A legal hold covers something that the erasure would delete."""
+
+    code = "under_legal_hold"
+
+
 def erase(given: Services, dataset: Dataset, person: str, *, actor: Actor, decision_id: str) -> dict[str, Any]:
-    """No live row and no file of a snapshot holds the person; what went, in counts. Raises GatewayError, SourceMismatch."""
+    """No live row and no file of a snapshot holds the person; what went, in counts. Raises GatewayError, SourceMismatch.
+
+    Raises UnderHold, with nothing deleted, where a legal hold covers the live rows, the person or a snapshot that holds them.
+    """
     if dataset.contract.person_key is None:
         raise NoPersons(f"The contract of {dataset.id} says of no column that it names a person.")
     with given.pool.connection() as connection:
@@ -36,13 +49,20 @@ def erase(given: Services, dataset: Dataset, person: str, *, actor: Actor, decis
         erasure = erasures.start(
             connection, dataset, person=keyed_digest(key, person), actor=actor, decision_id=decision_id, now=given.clock()
         )
-    rows = given.delete_live(dataset.contract, person)
     with given.pool.connection() as connection:
+        connection.execute(legal_holds.ALONE)  # a hold that is placed now waits until what goes is gone
         erasures.lock(connection, dataset.id)
         gone = [one for one in snapshots.built(connection, dataset.project) if _holds(given, dataset, one, key, person)]
-        for one in gone:
-            _mark(given, connection, one, actor, erasure.id)
-        left = {one.digest for one in snapshots.built(connection, dataset.project)}
+        held = _held(legal_holds.every(connection), erasure, gone)
+        if held:
+            erasures.refuse(connection, erasure, holds=held, code=UnderHold.code, actor=actor, now=given.clock())
+        else:
+            rows = given.delete_live(dataset.contract, person)
+            for one in gone:
+                _mark(given, connection, one, actor, erasure.id)
+            left = {one.digest for one in snapshots.built(connection, dataset.project)}
+    if held:
+        raise UnderHold("A legal hold covers what would be erased, so nothing was. A compliance officer sees it and may lift it.")
     for digest in {one.digest for one in gone if one.digest} - left:
         remove_files(given, digest)
     result = {"rows": rows, "snapshots": [one.id for one in gone]}
@@ -55,6 +75,13 @@ def remove_files(given: Services, digest: str) -> None:
     """Neither the released nor the held-back rows of the snapshot of that digest are there any more."""
     for folder in (given.snapshot_folder(digest), given.holdout_folder(digest)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held(standing: Iterable[Hold], erasure: Erasure, gone: Iterable[Snapshot]) -> list[str]:
+    """The ids of the holds over the dataset's live rows, over the person by their keyed digest, or over one of the snapshots."""
+    names = [("rows", erasure.dataset), ("rows", erasure.person), *(("snapshots", str(one.digest)) for one in gone)]
+    things = [Thing(kind, name, erasure.started_at, erasure.project, erasure.dataset) for kind, name in names]
+    return sorted(hold.id for hold in standing if any(hold.covers(thing) for thing in things))
 
 
 def _holds(given: Services, dataset: Dataset, one: Snapshot, key: bytes, person: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import uuid4
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from compliance.entries import Actor, Entry, ObjectRef
+from compliance.entries import Actor, Entry, ObjectRef, Outcome
 from compliance.ledger import append
 from gateway.catalog.datasets import Dataset
 
@@ -71,6 +71,18 @@ def finish(
     append(connection, _entry("dataset:erased", erasure, actor, now, detail | {"person": erasure.person}))
 
 
+def refuse(
+    connection: Connection[Any], erasure: Erasure, *, holds: Sequence[str], code: str, actor: Actor, now: datetime
+) -> None:
+    """The erasure is over with nothing deleted, and the ledger says which legal holds stopped it."""
+    result = {"refused": code, "rows": {}, "snapshots": []}
+    connection.execute(
+        "UPDATE catalog.erasures SET finished_at = %s, result = %s WHERE id = %s", (now, Jsonb(result), erasure.id)
+    )
+    detail = {"code": code, "holds": list(holds), "person": erasure.person}
+    append(connection, _entry("dataset:erasure-refused", erasure, actor, now, detail, outcome="refused"))
+
+
 def every(connection: Connection[Any], dataset: str) -> list[Erasure]:
     """The erasures of a dataset, newest first."""
     rows = connection.execute(
@@ -85,7 +97,8 @@ def since(connection: Connection[Any], dataset: str, moment: datetime) -> bool:
     lock(connection, dataset)
     return bool(
         connection.execute(
-            "SELECT 1 FROM catalog.erasures WHERE dataset = %s AND started_at >= %s LIMIT 1", (dataset, moment)
+            "SELECT 1 FROM catalog.erasures WHERE dataset = %s AND started_at >= %s AND NOT result ? 'refused' LIMIT 1",
+            (dataset, moment),
         ).fetchone()
     )
 
@@ -95,13 +108,15 @@ def lock(connection: Connection[Any], dataset: str) -> None:
     connection.execute("SELECT 1 FROM catalog.datasets WHERE id = %s FOR UPDATE", (dataset,))
 
 
-def _entry(event: str, erasure: Erasure, actor: Actor, now: datetime, detail: Mapping[str, Any]) -> Entry:
+def _entry(
+    event: str, erasure: Erasure, actor: Actor, now: datetime, detail: Mapping[str, Any], outcome: Outcome = "done"
+) -> Entry:
     return Entry(
         type=event,
         actor=actor,
         object=ObjectRef(type="dataset", id=erasure.dataset),
         project=erasure.project,
-        outcome="done",
+        outcome=outcome,
         refs={"decision_id": erasure.decision_id, "erasure_id": erasure.id},
         detail=detail,
         occurred_at=now,

@@ -122,3 +122,31 @@ def test_only_a_steward_of_the_project_may_erase(sam: Gateway, as_user: Callable
         with pytest.raises(Refusal) as refused:
             call(as_user(user))
         assert "role_not_permitted" in refused.value.reasons
+
+
+def test_what_a_legal_hold_covers_is_not_erased_until_it_is_lifted(
+    sam: Gateway, as_user: Callable[[str], Gateway], stack_home: Path
+) -> None:
+    carl, path, body = as_user("carl"), "/v1/datasets/forgetting/erasures", {"person": "Q-1"}
+    standing = watch(sam, sam.post("/v1/snapshots", {"dataset": "forgetting"}))
+    placed = [carl.post("/v1/audit/holds", {"reason": "r", **scope})["id"]
+              for scope in ({"dataset": "another"}, {"kind": "predictions"}, {"thing": "another"})]  # fmt: skip
+    scopes = [{"dataset": "forgetting"}, {"project": "income", "kind": "snapshots"}, {"thing": standing["digest"]}]
+    for number in range(4):
+        scope = scopes[number] if number < 3 else {"thing": sam.get(path)["items"][0]["person"]}
+        hold = carl.post("/v1/audit/holds", {"reason": "a lawsuit", **scope})["id"]
+        try:
+            with pytest.raises(Refusal, match="legal hold") as refused:
+                sam.post(path, body)
+        finally:
+            carl.post(f"/v1/audit/holds/{hold}/lift")
+        assert refused.value.problem_code == "under_legal_hold"
+        (last,) = carl.get("/v1/audit/entries", type="dataset:erasure-refused", text=hold)["items"]
+        assert last["outcome"] == "refused" and last["detail"]["holds"] == [hold] and "Q-1" not in str(last)
+        assert sam.get(path)["items"][0]["refused"] == "under_legal_hold"
+        assert sam.get(f"/v1/snapshots/{standing['id']}")["state"] == "built"
+        assert list((stack_home / "snapshots" / standing["digest"].removeprefix("sha256:")).glob("*.parquet"))
+    done = sam.post(path, body)
+    assert done["rows"] == {"stays": 2, "people": 1} and standing["id"] in done["snapshots"]
+    for hold in placed:
+        carl.post(f"/v1/audit/holds/{hold}/lift")
