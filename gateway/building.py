@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from sandbox.manifests import MANIFEST, verify_snapshot
 from sandbox.remembered import Remembered
 from sandbox.snapshots import Built, Recipe, build_snapshot
 from sandbox.sources import PostgresSource
+from sandbox.spark import Spark, SparkScrubber
+from sandbox.structured import Spread, whole
 from sandbox.text import Scrubber
 
 
@@ -79,12 +83,30 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
         wrapped = wrapped_key(connection, wanted.project)
     key = given.vault.unwrap_data_key(wrapped)
     memory = given.remembered_file(dataset.id)
-    recipe = Recipe(
-        key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits),
-        scrubber=Scrubber(engine=given.settings.text_engine),
-        bounds=Bounds.of(given.policy.engine.bundle.data["limits"].get("certificate", {})),
-        remembered=Remembered.opened(key, memory.read_bytes() if memory.is_file() else None),
-    )  # fmt: skip
+    with _engine(wanted.engine, given.settings.text_engine) as (scrubber, spread):
+        recipe = Recipe(
+            key=key, wrapped_key=wrapped, project=wanted.project, limits=Limits(**wanted.limits), scrubber=scrubber,
+            bounds=Bounds.of(given.policy.engine.bundle.data["limits"].get("certificate", {})),
+            remembered=Remembered.opened(key, memory.read_bytes() if memory.is_file() else None), spread=spread,
+        )  # fmt: skip
+        built, facts = _built(given, wanted, dataset, recipe)
+    return built, facts | _remember(recipe.remembered, memory) | {"engine": wanted.engine}
+
+
+@contextmanager
+def _engine(named: str, text_engine: str) -> Iterator[tuple[Any, Spread]]:
+    """What scrubs texts and what runs treatments. Raises SparkUnavailable."""
+    if named == "local":
+        yield Scrubber(engine=text_engine), whole
+        return
+    with Spark() as spark:
+        yield SparkScrubber(spark, engine=text_engine), spark.spread
+
+
+def _built(
+    given: Services, wanted: snapshots.Snapshot, dataset: datasets.Dataset, recipe: Recipe
+) -> tuple[Built, dict[str, Any]]:
+    """The live rows were read under a lease that is over, and the snapshot stands."""
     work = given.home.folder("staging") / f"build-{wanted.id}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -98,8 +120,7 @@ def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str
                 holdout_out=work / "holdout", built_at=given.clock().isoformat(),
                 progress=reporter(given, snapshots.report_progress, wanted.id),
             )  # fmt: skip
-        facts = _keep(given, built, work)
-        return built, facts | _remember(recipe.remembered, memory)
+        return built, _keep(given, built, work)
     except OSError as error:
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
     finally:

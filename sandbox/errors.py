@@ -47,6 +47,12 @@ class BuildFailed(SandboxError):
     code: ClassVar[str] = "build_failed"
 
 
+class SparkUnavailable(BuildFailed):
+    """Spark is not installed here, or cannot start."""
+
+    code: ClassVar[str] = "spark_unavailable"
+
+
 class InvalidSnapshot(SandboxError):
     """The folder is not a whole, unchanged, signed snapshot."""
 

@@ -24,8 +24,9 @@ from sandbox.errors import BuildFailed, SourceMismatch
 from sandbox.manifests import PREDICATE_TYPE
 from sandbox.remembered import Remembered
 from sandbox.sources import Source, read_tables
+from sandbox.structured import Spread, treat_rows, whole
 from sandbox.text.surrogates import Surrogates
-from sandbox.treatments import TREATMENTS, Keyed
+from sandbox.treatments import Keyed
 from sandbox.treatments.shift_date import offset_days
 
 TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
@@ -49,7 +50,7 @@ class Scrubber(Protocol):
 class Recipe:
     """What a build is given beside contract and source. The key is the project's; only its wrapped form is written.
 
-    `remembered` is what an earlier build made of texts; the outcome is the same without it.
+    `remembered` is what an earlier build made of texts and `spread` where treatments run; the outcome is the same without them.
     """
 
     key: bytes = field(repr=False)
@@ -59,6 +60,7 @@ class Recipe:
     scrubber: Scrubber
     remembered: Remembered | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    spread: Spread = whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +120,14 @@ def _treat(
 ) -> pl.DataFrame:
     frame, person = live[table.name], contract.person_column(table)
     persons = frame[person] if person else None
+    made = recipe.spread(frame, partial(treat_rows, table, person, recipe.key, frame.height))
     columns = []
     for column in table.columns:
-        given = frame[column.name]
-        if column.treatment == "suppress":
-            continue
         if column.treatment == "scrub":
-            moved = _surrogates(contract, persons, len(given), recipe) if column.options.get("style") == "surrogate" else []
-            columns.append(_scrub(contract, given, persons, live, recipe, progress, moved))
-            continue
-        apply = TREATMENTS[str(column.treatment)]
-        assert apply is not None
-        try:
-            made = apply(given, column.options, Keyed(recipe.key, column.kind, persons))
-        except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
-            where = f"{table.name}.{column.name}"
-            raise SourceMismatch(f"{where}: treatment {column.treatment} fails on its {len(given):,} rows.") from error
-        columns.append(made.alias(column.name))
+            moved = _surrogates(contract, persons, frame.height, recipe) if column.options.get("style") == "surrogate" else []
+            columns.append(_scrub(contract, frame[column.name], persons, live, recipe, progress, moved))
+        elif column.treatment != "suppress":
+            columns.append(made[column.name])
     return pl.DataFrame(columns)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
@@ -20,9 +20,10 @@ router = APIRouter(tags=["snapshots"])
 
 
 class NewSnapshot(BaseModel):
-    """Which dataset to make a de-identified snapshot of."""
+    """Which dataset to make a de-identified snapshot of, and what runs its treatments."""
 
     dataset: str
+    engine: Literal["local", "spark"] = "local"
 
 
 @router.post("/snapshots", status_code=202)
@@ -48,6 +49,7 @@ def build(body: NewSnapshot, given: Given, asking: Asking) -> dict[str, Any]:
             decision_id=decision.decision_id,
             limits=decision.obligations,
             now=given.clock(),
+            engine=body.engine,
         )
     given.jobs.build_snapshot(snapshot.id)
     return snapshot.as_json()

@@ -56,6 +56,9 @@ ALTER TABLE catalog.snapshots DROP CONSTRAINT IF EXISTS snapshots_state_check;
 ALTER TABLE catalog.snapshots ADD CONSTRAINT snapshots_state_check
     CHECK (state IN ('queued', 'building', 'built', 'refused', 'failed', 'erased'));
 
+-- What runs the treatments; the outcome is the same.
+ALTER TABLE catalog.snapshots ADD COLUMN IF NOT EXISTS engine text NOT NULL DEFAULT 'local' CHECK (engine IN ('local', 'spark'));
+
 -- Persons taken out of a dataset and its snapshots. Who it was stands nowhere: `person` is a digest keyed by the project's key.
 CREATE TABLE IF NOT EXISTS catalog.erasures (
     id          text PRIMARY KEY,

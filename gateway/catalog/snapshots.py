@@ -36,7 +36,7 @@ EVENTS = {
 }
 COLUMNS = (
     "id, dataset, project, state, requested_by, requested_at, decision_id, limits, progress, digest, envelope,"
-    " code, detail, finished_at"
+    " code, detail, finished_at, engine"
 )
 
 
@@ -70,6 +70,7 @@ class Snapshot:
     code: str | None
     detail: str | None
     finished_at: datetime | None
+    engine: str
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -87,18 +88,20 @@ class Snapshot:
             "code": self.code,
             "detail": self.detail,
             "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "engine": self.engine,
         }
 
 
 def request(
-    connection: Connection[Any], dataset: Dataset, *, actor: Actor, decision_id: str, limits: Mapping[str, Any], now: datetime
-) -> Snapshot:
+    connection: Connection[Any], dataset: Dataset, *, actor: Actor, decision_id: str, limits: Mapping[str, Any], now: datetime,
+    engine: str = "local",
+) -> Snapshot:  # fmt: skip
     """A snapshot of `dataset` is queued, under the limits that policy set; asking for it is in the ledger."""
     snapshot = uuid4().hex
     connection.execute(
-        "INSERT INTO catalog.snapshots (id, dataset, project, state, requested_by, requested_at, decision_id, limits)"
-        " VALUES (%s, %s, %s, 'queued', %s, %s, %s, %s)",
-        (snapshot, dataset.id, dataset.project, actor.id, now, decision_id, Jsonb(dict(limits))),
+        "INSERT INTO catalog.snapshots (id, dataset, project, state, requested_by, requested_at, decision_id, limits, engine)"
+        " VALUES (%s, %s, %s, 'queued', %s, %s, %s, %s, %s)",
+        (snapshot, dataset.id, dataset.project, actor.id, now, decision_id, Jsonb(dict(limits)), engine),
     )
     append(
         connection,
@@ -109,6 +112,7 @@ def request(
             project=dataset.project,
             outcome="done",
             refs={"decision_id": decision_id, "dataset": dataset.id},
+            detail={"engine": engine},
             occurred_at=now,
         ),
     )

@@ -29,7 +29,9 @@ def command() -> None:
 @click.option("--source", required=True, help="A folder or URL of table files, or 'live': rows loaded before.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
 @click.option("--project", help="The project the snapshot belongs to; default: the contract's, else 'default'.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option(
+    "--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True, help="What runs the treatments."
+)
 @click.option("--json", "as_json", is_flag=True, help="The snapshot as JSON on standard output.")
 @as_role("data-steward", start=True)
 def build(gateway: Gateway, contract: Path, source: str, out: Path, project: str | None, engine: str, as_json: bool) -> None:
@@ -43,7 +45,7 @@ def build(gateway: Gateway, contract: Path, source: str, out: Path, project: str
     if source != "live":
         with table_files(source) as paths:
             send_rows(gateway, dataset["id"], paths)
-    snapshot = watch(gateway, gateway.post("/v1/snapshots", {"dataset": dataset["id"]}))
+    snapshot = watch(gateway, gateway.post("/v1/snapshots", {"dataset": dataset["id"], "engine": engine}))
     if snapshot["state"] != "built":
         fail(snapshot["code"], snapshot["detail"])
     fetch(gateway, snapshot["id"], out)

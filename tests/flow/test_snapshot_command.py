@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,6 +109,30 @@ def test_an_out_folder_that_exists_and_a_source_that_does_not_are_said(stack_hom
     )
     assert (exists.returncode, missing.returncode) == (1, 1)
     assert "out_exists" in exists.stderr and "source_not_found" in missing.stderr
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="SKIPPED: the Spark engine is untested here, there is no Java")
+def test_spark_builds_the_same_snapshot_and_the_ledger_says_which_engine_it_was(
+    stack_home: Path, visits: Path, as_user: Callable[[str], Gateway]
+) -> None:
+    made = {}
+    for engine in ("local", "spark"):
+        out = ["--out", str(visits / engine), "--engine", engine, "--as", "sam", "--json"]
+        done = sallyport(stack_home, "snapshot", "build", str(visits / "contract.yaml"), "--source", str(visits / "rows"), *out)
+        assert done.returncode == 0, done.stderr
+        made[engine] = json.loads(done.stdout)
+    assert made["local"]["digest"] == made["spark"]["digest"] and made["local"]["id"] != made["spark"]["id"]
+    carl = as_user("carl")
+    for engine, snapshot in made.items():
+        entries = carl.get("/v1/audit/entries", object_type="snapshot", object_id=snapshot["id"], limit=1000)["items"]
+        said = {entry["type"]: entry["detail"].get("engine") for entry in entries}
+        assert said == {"snapshot:requested": engine, "snapshot:build-started": None, "snapshot:built": engine}
+
+
+def test_an_unknown_engine_is_refused(as_user: Callable[[str], Gateway], clinic: Path) -> None:
+    with pytest.raises(Refusal) as refused:
+        as_user("sam").post("/v1/snapshots", {"dataset": "clinic", "engine": "abacus"})
+    assert refused.value.problem["status"] == 422
 
 
 def test_a_dataset_of_another_project_cannot_be_taken_over(as_user: Callable[[str], Gateway], clinic: Path) -> None:
