@@ -56,10 +56,18 @@ def test_the_clinic_has_the_same_bytes_and_manifest_notes_and_persons_held_back_
 
 @NO_JAVA
 def test_surrogates_nulls_and_known_records_are_the_default_engines(running: Spark) -> None:
-    texts = [None, "", f"Ada {PLANTED} came on 2024-03-02.", "Ada was well.", "\x00 null byte, 3 March 2021"] * 3
-    known = [{"name": f"Ada {PLANTED}"} if number % 2 else {} for number in range(len(texts))]
+    texts = [
+        None,
+        "",
+        f"Ada {PLANTED} came on 2024-03-02.",
+        "Ada was well.",
+        "\x00 null byte, 3 March 2021",
+        "The plumtree was well.",
+    ] * 3
+    known = [{"name": f"Plumtree {PLANTED}"} if number % 3 else {} for number in range(len(texts))]
     moves = [Surrogates(KEY, -number) for number in range(len(texts))]
     spread, here = SparkScrubber(running, engine=MODEL), Scrubber(processes=1)
+    assert here.scrub_batch(texts, known) != here.scrub_batch(texts)  # so that the records matter
     assert spread.scrub_batch(texts, known) == here.scrub_batch(texts, known)
     assert spread.scrub_batch(texts, known, surrogates=moves) == here.scrub_batch(texts, known, surrogates=moves)
     assert spread.recipe == here.recipe
