@@ -145,7 +145,8 @@ def test_revoking_a_grant_ends_its_leases_at_once(
         assert as_user("stella").post(f"/v1/access-requests/{opened['request']}/revoke")["state"] == "revoked"
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
-    assert time.monotonic() - began < 2
+    # Well under a second when nothing else runs; here it shows that nobody waits for the reconciler's round of five.
+    assert time.monotonic() - began < 4
     assert left_of(services, stack_home, opened["id"]) == NOTHING
     with pytest.raises(Refusal) as refusal:
         as_user("dana").post("/v1/leases", {"request": opened["request"]})
