@@ -8,10 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from gateway.embedded.databases import SCHEMAS
 from tests.go_programs import find_or_build
 
 SECONDS_TO_START = 15
@@ -105,3 +108,17 @@ def make_server(opa: Path) -> Iterator[Callable[..., Server]]:
     yield make
     for server in made:
         server.stop()
+
+
+@pytest.fixture
+def control_url(database_url: str) -> str:
+    """A database with the gateway's tables and the roles that they are granted to."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for role in ("sallyport_app", "gateway_live", "vault_admin", "live_loader", "mlflow"):
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+                connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]
+        for package, name in SCHEMAS:
+            file = resources.files(package) / name
+            if file.is_file():
+                connection.execute(file.read_text("utf-8"))  # type: ignore[arg-type]
+    return database_url

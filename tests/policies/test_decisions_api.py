@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from types import SimpleNamespace
 from typing import Any
 
-import psycopg
 import pytest
 import questions as q
 from fastapi import FastAPI
@@ -17,7 +15,6 @@ from psycopg_pool import ConnectionPool
 
 from gateway import problems
 from gateway.api import decisions, dependencies
-from gateway.embedded.databases import SCHEMAS
 from gateway.enforcement import Enforcer
 from gateway.errors import GatewayError
 from gateway.identity import Subject
@@ -31,18 +28,10 @@ DANA = Subject("dana", "person", roles=("data-scientist",))
 
 
 @pytest.fixture
-def api(database_url: str) -> Iterator[tuple[TestClient, SimpleNamespace]]:
+def api(control_url: str) -> Iterator[tuple[TestClient, SimpleNamespace]]:
     """The router over a real database and real policies; `asks.who` is who the token would have proven."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for role in ("sallyport_app", "gateway_live", "vault_admin", "live_loader", "mlflow"):
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-                connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]
-        for package, name in SCHEMAS:
-            file = resources.files(package) / name
-            if file.is_file():
-                connection.execute(file.read_text("utf-8"))  # type: ignore[arg-type]
     asks = SimpleNamespace(who=CARL, now=BEGIN)
-    with ConnectionPool(database_url, min_size=1, max_size=2) as pool:
+    with ConnectionPool(control_url, min_size=1, max_size=2) as pool:
         enforcer = Enforcer(
             client=PolicyClient(EmbeddedEngine(Bundle.load())), pool=pool, datasets=lambda: q.DATASETS, clock=lambda: asks.now
         )

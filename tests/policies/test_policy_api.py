@@ -9,12 +9,10 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import psycopg
 import pytest
 import questions as q
 import uvicorn
@@ -24,7 +22,6 @@ from psycopg_pool import ConnectionPool
 from gateway import problems
 from gateway.api import dependencies, policy
 from gateway.composition import now
-from gateway.embedded.databases import SCHEMAS
 from gateway.enforcement import Enforcer
 from gateway.errors import GatewayError
 from gateway.identity import NotAuthenticated, Subject
@@ -52,17 +49,9 @@ def proven(request: Request) -> Subject:
 
 
 @pytest.fixture
-def gateway(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def gateway(control_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """The router over a real database and real policies, served over HTTP; `known` are the contracts."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for role in ("sallyport_app", "gateway_live", "vault_admin", "live_loader", "mlflow"):
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-                connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]
-        for package, name in SCHEMAS:
-            file = resources.files(package) / name
-            if file.is_file():
-                connection.execute(file.read_text("utf-8"))  # type: ignore[arg-type]
-    with ConnectionPool(database_url, min_size=1, max_size=2) as pool, socket.socket() as listener:
+    with ConnectionPool(control_url, min_size=1, max_size=2) as pool, socket.socket() as listener:
         state = SimpleNamespace(known=q.DATASETS, pool=pool)
         monkeypatch.setattr(policy.datasets, "policy_data", lambda _: state.known)
         state.use = lambda bundle: setattr(
