@@ -15,6 +15,7 @@ import pytest
 from gateway.client import Gateway, Refusal
 from gateway.commands.dataset import send_rows
 from gateway.commands.snapshot import fetch, watch
+from tests.ledger_reading import whole_ledger
 
 PERSON = "Zyx-4711-Wvu"
 CONTRACT = """
@@ -62,16 +63,6 @@ def rows_of(sam: Gateway, snapshot: dict[str, Any], home: Path, folder: Path) ->
     return {name for frame in frames for name in frame["person"]}
 
 
-def everything(carl: Gateway) -> list[dict[str, Any]]:
-    """The whole ledger, however long other tests have made it."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = carl.get("/v1/audit/entries", after=found[-1]["seq"] if found else 0, limit=1000)["items"]
-        found += page
-        if len(page) < 1000:  # reading is in the ledger too, so a page after the last would never be empty
-            return found
-
-
 def test_a_person_is_taken_out_of_live_rows_and_snapshots_and_nobody_can_say_whom(
     sam: Gateway, as_user: Callable[[str], Gateway], stack_home: Path, tmp_path: Path
 ) -> None:
@@ -97,7 +88,7 @@ def test_a_person_is_taken_out_of_live_rows_and_snapshots_and_nobody_can_say_who
     left = rows_of(sam, again, stack_home, tmp_path / "after")
     assert left < names and len(names - left) == 1
     said = str(sam.get("/v1/datasets/forgetting/erasures")) + done.stdout + done.stderr
-    entries = everything(as_user("carl"))
+    entries = whole_ledger(as_user("carl"))
     ours = [e for e in entries if e["type"] in ("dataset:erasure-started", "snapshot:erased", "dataset:erased")]
     assert [e["type"] for e in ours] == ["dataset:erasure-started", "snapshot:erased", "dataset:erased"]
     (pseudonym,) = names - left

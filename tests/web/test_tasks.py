@@ -14,6 +14,7 @@ from browsing import Browser
 
 from gateway.client import Gateway
 from gateway.composition import Services
+from tests.ledger_reading import whole_ledger
 
 COLUMNS = ["patients.sex", "patients.birth_date"]
 Browsers = Callable[[str], Browser]
@@ -58,8 +59,8 @@ def test_pages_leave_the_same_entries_as_the_api(browser: Browsers, clinic: Path
     start = carl.get("/v1/audit/entries", limit=1000, after=0, type="policy:loaded")["items"][0]["seq"]
 
     def kinds(after: int) -> tuple[list[tuple[str, str, str]], int]:
-        items = [one for one in _all(carl, after) if one["actor"]["id"] in ("dana", "sam")]
-        return [(one["type"], one["actor"]["id"], one["outcome"]) for one in items], _all(carl, after)[-1]["seq"]
+        items = [one for one in whole_ledger(carl, after) if one["actor"]["id"] in ("dana", "sam")]
+        return [(one["type"], one["actor"]["id"], one["outcome"]) for one in items], whole_ledger(carl, after)[-1]["seq"]
 
     _, last = kinds(start - 1)
     path = ask(dana)
@@ -70,16 +71,6 @@ def test_pages_leave_the_same_entries_as_the_api(browser: Browsers, clinic: Path
     as_user("sam").post(f"/v1/access-requests/{made['id']}/approve", {})
     by_api, _ = kinds(last)
     assert by_page == by_api
-
-
-def _all(carl: Gateway, after: int) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    while page := carl.get("/v1/audit/entries", after=after, limit=1000)["items"]:
-        found += page
-        after = page[-1]["seq"]
-        if len(page) < 1000:
-            break
-    return found
 
 
 def test_ones_own_request_is_not_offered_for_approval_and_is_refused_in_sentences(browser: Browsers, clinic: Path) -> None:
