@@ -288,8 +288,8 @@ def _make(
     obliged = terms.decision.obligations["columns"]
     longest = max(ttl, int((terms.latest - now).total_seconds()))
     role = aside.submit(
-        zone.vault.write_database_role, f"lease-{lease}", creation=views.creation(lease), revocation=views.REVOCATION,
-        ttl=ttl, max_ttl=longest,
+        zone.vault.write_database_role, f"lease-{lease}", creation=views.creation(lease, service=terms.basis == "promotion"),
+        revocation=views.REVOCATION, ttl=ttl, max_ttl=longest,
     )  # fmt: skip
     try:
         with zone.live() as live:

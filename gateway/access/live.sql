@@ -2,7 +2,8 @@
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['live_owner', 'live_reader', 'lease_definer', 'masking_owner', 'session_ender', 'lease_holder'] LOOP
+    FOREACH name IN ARRAY ARRAY['live_owner', 'live_reader', 'lease_definer', 'masking_owner', 'session_ender', 'lease_holder',
+        'lease_of_service'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN EXECUTE format('CREATE ROLE %I NOLOGIN', name); END IF;
     END LOOP;
 END $$;
@@ -14,6 +15,8 @@ GRANT CONNECT ON DATABASE live TO vault_admin WITH GRANT OPTION;
 -- A lease's role may connect as a member of this; a right of its own would make all leases wait for one catalogue row.
 GRANT CONNECT ON DATABASE live TO lease_holder;
 GRANT lease_holder TO vault_admin WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+-- No right at all: pg_hba.conf can ask the members, leases of services, for a client certificate beside the password.
+GRANT lease_of_service TO vault_admin WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
 
 -- Loading: live_loader makes dataset schemas as live_owner. Reading: live_reader only, through Vault's identities.
 GRANT CREATE ON DATABASE live TO live_owner;

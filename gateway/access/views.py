@@ -24,6 +24,7 @@ TEMPORARY_FILES = "2GB"
 # Beyond its timeouts a session is given this before it is ended from outside (it may have lifted them for itself).
 GRACE_SECONDS = 5
 CONNECTIONS = 4
+SERVICES = "lease_of_service"  # the roles of leases that a deployed model's service holds are members
 
 
 # The settings of a lease's role, as pg_roles.rolconfig holds them but for the search path, which names the lease.
@@ -104,8 +105,11 @@ def schema_of(lease: str) -> str:
     return f"lease_{lease}"
 
 
-def creation(lease: str) -> list[str]:
-    """What Vault runs to make an identity of the lease. `lease` is ours: hex digits only."""
+def creation(lease: str, *, service: bool = False) -> list[str]:
+    """What Vault runs to make an identity of the lease. `lease` is ours: hex digits only.
+
+    A service's is known to the database as one, so that its pg_hba.conf can ask it for a client certificate too.
+    """
     schema = f'"{schema_of(lease)}"'
     role = '"{{name}}"'
     return [
@@ -116,6 +120,7 @@ def creation(lease: str) -> list[str]:
         f"GRANT lease_holder TO {role} WITH INHERIT TRUE, SET FALSE",
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        *([f"GRANT {SERVICES} TO {role} WITH INHERIT FALSE, SET FALSE"] if service else []),
     ]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_user
-from gateway.console import emit_json, say, table
+from gateway.console import emit_json, fail, say, table
+from gateway.errors import GatewayError
 
 
 @click.group()
@@ -189,6 +192,31 @@ def revoke(gateway: Gateway, lease_id: str) -> None:
     ended = gateway.delete(f"/v1/leases/{lease_id}")
     say(f"lease {lease_id} has ended")
     emit_json(ended)
+
+
+@command.command()
+@click.option("--as", "service", required=True, help="The service whose certificate it is.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="A folder for three files.")
+@click.option("--ttl", default="24h", show_default=True, help="How long it is to live; a day at most.")
+@click.option("--json", "as_json", is_flag=True, help="Where the files are, and until when they are good, as JSON.")
+def certificate(service: str, out: Path, ttl: str, as_json: bool) -> None:
+    """Get a service's client certificate from Vault: certificate.pem, key.pem (for this account alone) and authority.pem."""
+    from gateway.access.certificates import issue
+    from gateway.embedded.home import Home, write_private
+    from gateway.embedded.users import service_client
+
+    try:
+        made = issue(service_client(Home.here().root, service), service, ttl)
+    except GatewayError as error:
+        fail(error.code, str(error), "start the stack: sallyport up; `sallyport status` lists the services")
+    out.mkdir(parents=True, exist_ok=True)
+    write_private(out / "key.pem", made.key)
+    (out / "certificate.pem").write_text(made.certificate + "\n", "utf-8")
+    (out / "authority.pem").write_text(made.authority + "\n", "utf-8")
+    until = datetime.fromtimestamp(made.until, UTC).isoformat()
+    say(f"the certificate of {service} is in {out}, good until {_time(until)}")
+    if as_json:
+        emit_json({"service": service, "until": until, "files": ["authority.pem", "certificate.pem", "key.pem"]})
 
 
 def _words(text: str) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gateway.access import certificates
 from gateway.embedded import openbao
 from gateway.embedded.home import Home, write_private
 from gateway.vault import PROJECTS_KEY, SIGNING_KEY, new_client, translated
@@ -34,6 +35,7 @@ PEOPLE = {
     "omar": "on-call",
 }
 SERVICES = ("scoring",)
+SERVICE_POLICIES = ["sallyport-user", "sallyport-service"]
 READERS = ("snapshot-builder", "promotion-checker")  # services that read live tables, each under its own name
 
 GATEWAY_POLICY = f"""
@@ -63,6 +65,7 @@ path "transit/rewrap/{PROJECTS_KEY}" {{ capabilities = ["update"] }}
 path "database/config/live" {{ capabilities = ["create", "update"] }}
 path "identity/oidc/config" {{ capabilities = ["create", "update"] }}
 """
+SERVICE_POLICY = f'path "{certificates.MOUNT}/issue/{certificates.ROLE}" {{ capabilities = ["update"] }}'
 USER_POLICY = 'path "identity/oidc/token/sallyport" { capabilities = ["read"] }'
 
 # How an identity that reads the live tables is made and ended.
@@ -91,7 +94,8 @@ CLAIMS = (
 
 def digest() -> str:
     """Which configuration this release gives: another digest, another policy, claim, reader or person."""
-    said = [GATEWAY_POLICY, OPERATOR_POLICY, USER_POLICY, CLAIMS, READERS, READING, PEOPLE, SERVICES]
+    said = [GATEWAY_POLICY, OPERATOR_POLICY, USER_POLICY, SERVICE_POLICY, CLAIMS, READERS, READING, PEOPLE, SERVICES]
+    said += [certificates.ROLE_SETTINGS]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -102,12 +106,16 @@ def renew(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     _database(home, client, passwords["vault_admin"])
     _issuer(home, client)
     _policies(client)
+    certificates.provide(client)
     if not home.secret(f"approle-{openbao.OPERATOR}").exists():
         _approle(home, client, openbao.OPERATOR, openbao.OPERATOR)
     for name in (name for name in PEOPLE if not _user_file(home, name).exists()):
         _person(home, client, name, PEOPLE[name])
-    for name in (name for name in SERVICES if not _user_file(home, name).exists()):
-        _service(home, client, name)
+    for name in SERVICES:
+        if _user_file(home, name).exists():
+            client.auth.approle.create_or_update_approle(name, token_policies=SERVICE_POLICIES)
+        else:
+            _service(home, client, name)
 
 
 def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
@@ -120,6 +128,7 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     _database(home, client, passwords["vault_admin"])
     _issuer(home, client)
     _policies(client)
+    certificates.provide(client)
     _approle(home, client, "sallyport-gateway", "sallyport-gateway")
     _approle(home, client, openbao.OPERATOR, openbao.OPERATOR)
     for name, role in PEOPLE.items():
@@ -131,6 +140,7 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
 def _policies(client: Any) -> None:
     client.sys.create_or_update_policy("sallyport-gateway", GATEWAY_POLICY)
     client.sys.create_or_update_policy("sallyport-user", USER_POLICY)
+    client.sys.create_or_update_policy("sallyport-service", SERVICE_POLICY)
     client.sys.create_or_update_policy(openbao.OPERATOR, OPERATOR_POLICY)
 
 
@@ -213,7 +223,7 @@ def _person(home: Home, client: Any, name: str, role: str) -> None:
 
 
 def _service(home: Home, client: Any, name: str) -> None:
-    role_id = _approle(home, client, name, "sallyport-user")
+    role_id = _approle(home, client, name, *SERVICE_POLICIES)
     facts = {"kind": "service", "roles": "", "projects": PROJECTS, "training_until": "0", "mfa": "false"}
     _entity(client, name, "approle", role_id, facts)
     approle = json.loads(home.secret(f"approle-{name}").read_text("utf-8"))
@@ -229,9 +239,9 @@ def _entity(client: Any, name: str, mount: str, alias: str, facts: dict[str, str
         client.secrets.identity.create_or_update_entity_alias(alias, entity["id"], accessor)
 
 
-def _approle(home: Home, client: Any, name: str, policy: str) -> str:
+def _approle(home: Home, client: Any, name: str, *policies: str) -> str:
     """The role exists and its login stands in a file only this account can read; returns the role id."""
-    client.auth.approle.create_or_update_approle(name, token_policies=[policy], token_ttl="1h", token_max_ttl="4h")  # noqa: S106
+    client.auth.approle.create_or_update_approle(name, token_policies=list(policies), token_ttl="1h", token_max_ttl="4h")  # noqa: S106
     role_id = client.auth.approle.read_role_id(name)["data"]["role_id"]
     secret_id = client.auth.approle.generate_secret_id(name)["data"]["secret_id"]
     write_private(home.secret(f"approle-{name}"), json.dumps({"role_id": role_id, "secret_id": secret_id}))

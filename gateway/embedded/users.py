@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from gateway.embedded import openbao
 from gateway.embedded.home import Home, write_private
@@ -25,17 +26,22 @@ def login(home_folder: Path, name: str, password: str | None = None, *, fresh: b
     if (kept := _kept(home, name)) and password is None and not fresh:
         return kept
     known = _known(home, name) if password is None else {"kind": "person", "password": password}
-    client = new_client(openbao.address(home))
+    client = _at_vault(home, name, known)
     try:
-        if known["kind"] == "service":
-            translated(lambda: client.auth.approle.login(known["role_id"], known["secret_id"]))
-        else:
-            translated(lambda: client.auth.userpass.login(name, known["password"]))
         token = str(translated(lambda: client.read("identity/oidc/token/sallyport"))["data"]["token"])
     except VaultError as error:
-        raise LoginFailed(f"The login of '{name}' was not accepted.") from error
+        raise _not_accepted(name) from error
     write_private(_session(home, name), json.dumps({"token": token, "until": expiry(token)}))
     return token
+
+
+def service_client(home_folder: Path, name: str) -> Any:
+    """An hvac client that is the embedded service `name`. Raises LoginFailed, VaultUnavailable."""
+    home = Home(home_folder)
+    known = _known(home, name)
+    if known["kind"] != "service":
+        raise LoginFailed(f"'{name}' is a person; only a service has a client certificate.")
+    return _at_vault(home, name, known)
 
 
 def password(home_folder: Path, name: str) -> str:
@@ -57,6 +63,22 @@ def current_user(home_folder: Path) -> str:
         return Home(home_folder).secret(CURRENT).read_text("utf-8")
     except OSError as error:
         raise LoginFailed("Nobody is logged in; run `sallyport login USER`, or say --as USER.") from error
+
+
+def _at_vault(home: Home, name: str, known: dict[str, str]) -> Any:
+    client = new_client(openbao.address(home))
+    try:
+        if known["kind"] == "service":
+            translated(lambda: client.auth.approle.login(known["role_id"], known["secret_id"]))
+        else:
+            translated(lambda: client.auth.userpass.login(name, known["password"]))
+    except VaultError as error:
+        raise _not_accepted(name) from error
+    return client
+
+
+def _not_accepted(name: str) -> LoginFailed:
+    return LoginFailed(f"The login of '{name}' was not accepted.")
 
 
 def _known(home: Home, name: str) -> dict[str, str]:
