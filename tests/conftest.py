@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +14,9 @@ import psycopg
 import pytest
 
 from gateway.client import Gateway
+
+# In a worker of pytest-xdist the main module has no file, which PySpark takes for its own doctests: it would end the process.
+sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
 
 @pytest.fixture(scope="session")

@@ -72,14 +72,22 @@ def stop(home: Home, name: str, stop_signal: int = signal.SIGTERM) -> bool:
     process = running(home, name)
     if process is not None:
         process.send_signal(stop_signal)
-        try:
-            process.wait(SECONDS_TO_STOP)
-        except psutil.TimeoutExpired:
+        if not _ends(home, name):
             process.kill()
-            process.wait(SECONDS_TO_STOP)
+            _ends(home, name)
     _end_what_it_left(home, name)
     _pid_file(home, name).unlink(missing_ok=True)
     return process is not None
+
+
+def _ends(home: Home, name: str) -> bool:
+    """Whether the part ended in time; one whose parent has not asked how it ended (a zombie) has."""
+    deadline = time.monotonic() + SECONDS_TO_STOP
+    while running(home, name):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def spawn(home: Home, part: Part) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.embedded import openbao, stack
+from gateway.embedded import openbao, processes, stack
 from gateway.embedded.home import PORTS, Home, free_ports
 from gateway.errors import HalfInitialised, HomeUnusable, PortTaken, StackNotRunning
 
@@ -50,6 +50,18 @@ def test_a_taken_port_is_named(tmp_path: Path, part: str) -> None:
         other.listen()
         with pytest.raises(PortTaken, match=str(ports[part])):
             stack.up(home, nothing)
+    home.sockets.rmdir()
+
+
+def test_a_part_whose_parent_never_asks_how_it_ended_is_stopped_by_another_process(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    sleeper = processes.Part(name="sleeper", command=["sleep", "600"], ready=lambda: True, environment={})
+    processes.spawn(home, sleeper)  # a child of this process, which does not wait for it
+    code = "from gateway.embedded import home, processes; processes.stop(home.Home.here(), 'sleeper')"
+    environment = {**os.environ, "SALLYPORT_HOME": str(home.root)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=10)
+    assert processes.running(home, "sleeper") is None
     home.sockets.rmdir()
 
 
