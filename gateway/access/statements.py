@@ -105,7 +105,7 @@ class Follower:
                     if audited := pgaudit.parse(line):
                         self.audited.add(audited)
                     elif statement := parse(line):
-                        touched[len(found)] = self.audited.take(statement.session)
+                        touched[len(found)] = self.audited.take(statement.session, statement.query)
                         found.append(statement)
                 own += [line for line in lines if b'"user":' not in line]
                 self._move(connection, file, position)
