@@ -2,7 +2,7 @@
 
 pgaudit writes into the server's log, which for us is JSON, one line for each relation of a statement, before the line with the
 statement's duration (after it where `pgaudit.log_rows` is on, so leave that off). Its columns: audit type, statement id,
-substatement id, class, command, object type, object name, statement, parameter. The last two may hold values, and are never taken.
+substatement id, class, command, object type, object name, statement, parameter. The last two may hold values: never taken.
 """
 
 from __future__ import annotations
