@@ -13,6 +13,7 @@ from compliance.findings import Finding
 from compliance.regulations import Profile
 from compliance.reports import cell_text
 from compliance.standard_pack import SECTIONS
+from compliance.supplements import Supplement
 
 MOST_ROWS, MOST_FINDINGS, MOST_BARS, LONGEST_CELL = 25, 15, 60, 160
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -58,6 +59,7 @@ STEPS = (
 def board_report(
     profile: Profile, stated: Mapping[str, Any], matrix: Sequence[Mapping[str, Any]], findings: Sequence[Finding], *,
     first: Mapping[str, Sequence[Mapping[str, Any]]], said: Sequence[str], fingerprint: str,
+    supplements: Sequence[Supplement] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Everything the template needs. `first` holds the first rows of each table, `said` the verifier's sentences."""
     period, counts = stated["period"], _counts(matrix)
@@ -76,8 +78,14 @@ def board_report(
         "findings": [[str(one.entry), one.severity, one.sentence] for one in gravest[:MOST_FINDINGS]],
         "more_findings": max(0, len(findings) - MOST_FINDINGS), "clauses": _clauses(matrix),
         "sections": [
-            {"heading": heading, "about": about, "tables": [_table(name, first[name], rows[name]) for name in names]}
+            {
+                "heading": heading, "about": about,
+                "tables": [_table(name, COLUMNS[name], first[name], rows[name]) for name in names],
+            }
             for heading, about, names in SECTIONS
+        ] + [
+            {"heading": one.heading, "about": one.about, "tables": [_table(one.name, one.shown, one.rows, len(one.rows))]}
+            for one in supplements
         ],
         "statement": _statement(stated), "steps": list(STEPS), "said": list(said),
     }  # fmt: skip
@@ -179,8 +187,8 @@ def _numbers(entries: Sequence[int]) -> str:
     return ", ".join(map(str, entries[:6])) + (", ..." if len(entries) > 6 else "")
 
 
-def _table(name: str, rows: Sequence[Mapping[str, Any]], total: int) -> dict[str, Any]:
-    columns, some = COLUMNS[name], rows[:MOST_ROWS]
+def _table(name: str, columns: Mapping[str, float], rows: Sequence[Mapping[str, Any]], total: int) -> dict[str, Any]:
+    some = rows[:MOST_ROWS]
     note = f"The first {len(some)} of {total:,}; all stand in reports/{name}.csv." if total > len(some) else ""
     return {
         "columns": [column.replace("_", " ") for column in columns], "widths": list(columns.values()), "note": note,
@@ -192,7 +200,7 @@ def _cell(column: str, value: Any) -> str:
     text = cell_text(value)
     if column == "digest":
         return text.removeprefix("sha256:")[:12]
-    if column in ("recorded_at", "granted", "deployed", "in_production_since"):
+    if column in ("recorded_at", "date", "granted", "deployed", "in_production_since"):
         return _moment(text)
     return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + " ..."
 

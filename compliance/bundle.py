@@ -6,7 +6,7 @@ The same period gives the same bytes: nothing in a bundle tells when or by whom 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -33,7 +33,8 @@ from compliance.pages import report_page
 from compliance.publishing import thinned
 from compliance.regulations import Profile, load_profile
 from compliance.reports import REPORTS
-from compliance.standard_pack import SECTIONS, sections, verifier_section
+from compliance.standard_pack import sections, verifier_section
+from compliance.supplements import Supplement
 from compliance.typeset import report_pdf
 
 PREDICATE_TYPE = "urn:sallyport:evidence-bundle:v1"
@@ -93,7 +94,8 @@ class ExportResult:
 
 def export_bundle(
     connection: Connection[Any], *, signer: Signer | Keys, since: datetime, until: datetime, profile: str, out: Path,
-    attestations: Iterable[Attestation] = (), published: Iterable[bytes] = (), progress: Progress = lambda *_: None,
+    attestations: Iterable[Attestation] = (), published: Iterable[bytes] = (), supplements: Sequence[Supplement] = (),
+    progress: Progress = lambda *_: None,
 ) -> ExportResult:  # fmt: skip
     """`out`, which did not exist, is the signed bundle of the entries recorded in [since, until), checked by its own verifier.
 
@@ -113,6 +115,8 @@ def export_bundle(
         gathered = gather(
             connection, extent, period, partial, attestations=attestations, matrix=matrix, watch=watch, progress=progress
         )
+        for table in supplements:
+            table.write(partial / "reports")
         matrix.look_back(earlier_entries(connection, extent, matrix.partners))
         rows, findings = matrix.write(partial / "controls"), watch.found(until)
         _write(partial / "controls" / "findings.json", [finding.as_json() for finding in findings])
@@ -124,7 +128,7 @@ def export_bundle(
         files = _seal(partial, keys, gathered)
         progress("verify", 0, len(files))
         said = list(verify.sentences(verify.verify_bundle(partial)))
-        _write_report(partial, Judged(matrix.profile, stated, rows, findings), gathered, said, keys)
+        _write_report(partial, Judged(matrix.profile, stated, rows, findings, supplements), gathered, said, keys)
         _write(partial / METADATA, crate(partial, _signed_files(partial), matrix.profile, stated))
         files = _seal(partial, keys, gathered)
         progress("verify", len(files), len(files))
@@ -146,15 +150,17 @@ class Judged:
     stated: Mapping[str, Any]
     rows: list[dict[str, Any]]
     findings: list[Finding]
+    supplements: Sequence[Supplement]
 
 
 def _write_report(folder: Path, judged: Judged, gathered: Gathered, said: list[str], keys: Keys) -> None:
     """The report for people stands in `folder`: as a page, and as a PDF for those who decide."""
     about = (judged.profile, judged.stated, judged.rows, judged.findings)
-    pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows)
-    (folder / "report.html").write_text(report_page(*about, pack, verifier_section(len(SECTIONS) + 3, said)), "utf-8")
+    pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows, judged.supplements)
+    closing = verifier_section(len(pack) + 3, said)
+    (folder / "report.html").write_text(report_page(*about, pack, closing), "utf-8")
     fingerprint = verify.fingerprint_of(verify.public_key(keys.signer.public_key_pem()))
-    board = board_report(*about, first=gathered.first, said=said, fingerprint=fingerprint)
+    board = board_report(*about, first=gathered.first, said=said, fingerprint=fingerprint, supplements=judged.supplements)
     (folder / "report.pdf").write_bytes(report_pdf(board))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from compliance.dossiers import DOSSIER_COLUMNS, GRANT_COLUMNS, INVENTORY_COLUMNS
 from compliance.pages import markup, table
-from compliance.reports import Report, cell_text
+from compliance.reports import MOST_SHOWN, Report, cell_text
+from compliance.supplements import Supplement
 
 # (heading, what it is, names of the reports or of the gathered tables it shows)
 SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -34,8 +35,9 @@ GATHERED = {"live-grants": GRANT_COLUMNS, "promotion-dossiers": DOSSIER_COLUMNS,
 
 
 def sections(
-    reports: Mapping[str, Report], first: Mapping[str, Sequence[Mapping[str, Any]]], rows: Mapping[str, int]
-) -> list[str]:
+    reports: Mapping[str, Report], first: Mapping[str, Sequence[Mapping[str, Any]]], rows: Mapping[str, int],
+    supplements: Sequence[Supplement] = (),
+) -> list[str]:  # fmt: skip
     """The sections between the cover and the control matrix, each as markup."""
     made = []
     for number, (heading, about, names) in enumerate(SECTIONS, 2):
@@ -44,6 +46,9 @@ def sections(
             columns = GATHERED.get(name) or reports[name].columns
             parts.append(_shown(name, columns, first[name], rows[name]))
         made.append("\n".join(parts))
+    for number, one in enumerate(supplements, len(SECTIONS) + 2):
+        shown = _shown(one.name, one.columns, one.rows[:MOST_SHOWN], len(one.rows))
+        made.append(f"<h2>{number}. {markup(one.heading)}</h2><p>{markup(one.about)}</p>\n{shown}")
     return made
 
 

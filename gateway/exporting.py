@@ -21,8 +21,9 @@ from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, readable
 from compliance.ledger import read
 from compliance.regulations import load_profile
+from compliance.supplements import Supplement, disclosures_of_person
 from compliance.verify import fingerprint_of, public_key
-from gateway.catalog import exports
+from gateway.catalog import accountings, exports
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
@@ -46,20 +47,24 @@ ENVELOPES = (
 
 
 def request(
-    given: Services, asking: Subject, decision: Decision, *, since: datetime, until: datetime | None, profile: str
-) -> exports.Export:
+    given: Services, asking: Subject, decision: Decision, *, since: datetime, until: datetime | None, profile: str,
+    accounting: str | None = None, reader: str = "regulator",
+) -> exports.Export:  # fmt: skip
     """An export of the period is queued for a worker, and the ledger says that it is to be made.
 
-    Raises EmptyPeriod, UnknownProfile.
+    `accounting` is one of one person's disclosures that the bundle holds as well. Raises EmptyPeriod, UnknownProfile,
+    AccountingNotFound.
     """
     until = min(until or given.clock(), given.clock())
     load_profile(profile)
     if since >= until:
         raise EmptyPeriod("The period ends before it begins, or lies in the future.")
     with given.pool.connection() as connection:
+        if accounting is not None:
+            accountings.get(connection, accounting)
         return exports.request(
             connection, since=since, until=until, profile=profile, actor=asking.actor(), decision_id=decision.decision_id,
-            now=given.clock(),
+            now=given.clock(), accounting=accounting, reader=reader,
         )  # fmt: skip
 
 
@@ -167,6 +172,7 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
         made = export_bundle(
             connection, signer=keys, since=wanted.since, until=wanted.until, profile=wanted.profile, out=folder,
             attestations=_attestations(connection), published=publishing.published(_checkpoints(given)),
+            supplements=_supplements(connection, wanted),
             progress=reporter(given, exports.report_progress, wanted.id),
         )  # fmt: skip
     try:
@@ -174,6 +180,13 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
     finally:
         shutil.rmtree(folder)
     return made
+
+
+def _supplements(connection: Connection[Any], wanted: exports.Export) -> list[Supplement]:
+    """What the bundle holds beside what is made of its entries."""
+    if wanted.accounting is None:
+        return []
+    return [disclosures_of_person(accountings.get(connection, wanted.accounting).as_json())]
 
 
 def _failed(given: Services, name: str, error: Exception) -> str:

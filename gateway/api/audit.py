@@ -11,8 +11,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from compliance.disclosures import NOTE, accounting
 from compliance.search import find
 from compliance.tracing import trace
+from gateway import accounting as persons
 from gateway import exporting
 from gateway.api.dependencies import Asking, Given
+from gateway.catalog import accountings, datasets
 from gateway.composition import Services
 from gateway.identity import Subject
 from policies.decisions import Decision
@@ -27,6 +29,16 @@ class NewExport(BaseModel):
     since: AwareDatetime
     until: AwareDatetime | None = None
     profile: str = Field(default="hipaa", pattern=r"^[a-z0-9-]{1,40}$")
+    accounting: str | None = Field(default=None, max_length=100, description="An accounting of one person to put in as well.")
+
+
+class OfPerson(BaseModel):
+    """Whose disclosures, in which dataset and period. The key is sent in the body, for addresses are logged; it is not stored."""
+
+    dataset: str = Field(min_length=1, max_length=200)
+    person: str = Field(min_length=1, max_length=500)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
 
 
 @router.get("/entries")
@@ -90,6 +102,25 @@ def disclosures(
         return {"items": list(accounting(connection, dataset, since=since, until=until)), "note": NOTE}
 
 
+@router.post("/disclosures", status_code=201)
+def account(body: OfPerson, given: Given, asking: Asking) -> dict[str, Any]:
+    """Where the data of one person went, or could have gone: when, to whom, what, why, and how sure that is (45 CFR 164.528)."""
+    decision = require(given, asking, "account for the disclosures of a person")
+    with given.pool.connection() as connection:
+        dataset = datasets.get(connection, body.dataset)
+    return persons.account(
+        given, dataset, body.person, since=body.since, until=body.until, actor=asking.actor(), decision_id=decision.decision_id
+    ).as_json()
+
+
+@router.get("/disclosures/{name}")
+def accounted(name: str, given: Given, asking: Asking) -> dict[str, Any]:
+    """An accounting of one person's disclosures, as it was given."""
+    require(given, asking, "see an accounting of disclosures")
+    with given.pool.connection() as connection:
+        return accountings.get(connection, name).as_json()
+
+
 @router.get("/proofs")
 def proofs(
     given: Given, asking: Asking, entry: Seq = None, old: Annotated[Seq, Query(alias="from")] = None, size: Seq = None
@@ -103,7 +134,7 @@ def proofs(
 def export(body: NewExport, given: Given, asking: Asking) -> dict[str, Any]:
     """A worker makes a signed bundle of the period's evidence; ask for it again to see how far it is."""
     decision = require(given, asking, "export evidence")
-    queued = exporting.request(given, asking, decision, since=body.since, until=body.until, profile=body.profile)
+    queued = exporting.request(given, asking, decision, **dict(body))
     given.jobs.export_evidence(queued.id)
     return queued.as_json()
 

@@ -23,7 +23,7 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     "failed": (),
 }
 EVENTS: dict[str, tuple[str, Outcome]] = {"ready": ("audit:exported", "done"), "failed": ("audit:export-failed", "failed")}
-COLUMNS = "id, since, until, profile, state, asker, decision_id, requested_at, progress, result, code, detail"
+COLUMNS = "id, since, until, profile, state, asker, decision_id, requested_at, progress, result, code, detail, accounting, reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Export:
     result: Mapping[str, Any] | None
     code: str | None
     detail: str | None
+    accounting: str | None
+    reader: str
 
     @property
     def actor(self) -> Actor:
@@ -53,19 +55,21 @@ class Export:
             "id": self.id, "state": self.state, "since": self.since.isoformat(), "until": self.until.isoformat(),
             "profile": self.profile, "progress": dict(self.progress), "requested_by": self.asker["id"],
             "requested_at": self.requested_at.isoformat(), "code": self.code, "detail": self.detail,
+            "accounting": self.accounting, "reader": self.reader,
         }  # fmt: skip
         return about | dict(self.result or {})
 
 
 def request(
-    connection: Connection[Any], *, since: datetime, until: datetime, profile: str, actor: Actor, decision_id: str, now: datetime
-) -> Export:
+    connection: Connection[Any], *, since: datetime, until: datetime, profile: str, actor: Actor, decision_id: str,
+    now: datetime, accounting: str | None = None, reader: str = "regulator",
+) -> Export:  # fmt: skip
     """An export is queued, and the ledger says that it is to be made."""
     name = uuid4().hex
     connection.execute(
-        "INSERT INTO catalog.exports (id, since, until, profile, state, asker, decision_id, requested_at)"
-        " VALUES (%s, %s, %s, %s, 'queued', %s, %s, %s)",
-        (name, since, until, profile, Jsonb(actor.as_json()), decision_id, now),
+        "INSERT INTO catalog.exports (id, since, until, profile, state, asker, decision_id, requested_at, accounting,"
+        " reader) VALUES (%s, %s, %s, %s, 'queued', %s, %s, %s, %s, %s)",
+        (name, since, until, profile, Jsonb(actor.as_json()), decision_id, now, accounting, reader),
     )
     made = get(connection, name)
     record(connection, made, "audit:export-started", "done", now, {})
@@ -106,9 +110,11 @@ def record(
 ) -> None:  # fmt: skip
     """The event is in the ledger, with the export's period."""
     period = {"since": export.since.isoformat(), "until": export.until.isoformat(), "profile": export.profile}
+    period["reader"] = export.reader
+    about = {"accounting": export.accounting} if export.accounting else {}
     append(connection, Entry(
         type=event, actor=by or export.actor, object=ObjectRef("evidence", export.id, digest), outcome=outcome,
-        refs={"decision_id": decision_id or export.decision_id}, detail={**period, **detail}, occurred_at=now,
+        refs={"decision_id": decision_id or export.decision_id, **about}, detail={**period, **detail}, occurred_at=now,
     ))  # fmt: skip
 
 

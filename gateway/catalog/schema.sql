@@ -89,6 +89,24 @@ CREATE TABLE IF NOT EXISTS catalog.exports (
     finished_at  timestamptz
 );
 
+-- Accountings of the disclosures of one person, kept as they were given (45 CFR 164.528(d)). Who it was stands nowhere.
+CREATE TABLE IF NOT EXISTS catalog.accountings (
+    id          text PRIMARY KEY,
+    dataset     text NOT NULL REFERENCES catalog.datasets,
+    project     text NOT NULL REFERENCES catalog.projects,
+    person      text NOT NULL,
+    since       timestamptz,
+    until       timestamptz,
+    asked_by    text NOT NULL,
+    decision_id text NOT NULL,
+    made_at     timestamptz NOT NULL,
+    result      jsonb NOT NULL
+);
+
+-- The accounting of one person that the bundle holds as well, and for which reader it is.
+ALTER TABLE catalog.exports ADD COLUMN IF NOT EXISTS accounting text REFERENCES catalog.accountings;
+ALTER TABLE catalog.exports ADD COLUMN IF NOT EXISTS reader text NOT NULL DEFAULT 'regulator';
+
 -- Each question put to policy, whole, so that it can be decided again under changed policies (replay).
 CREATE TABLE IF NOT EXISTS catalog.decisions (
     decision_id   text PRIMARY KEY,

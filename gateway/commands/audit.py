@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tarfile
 import tempfile
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
 
 from gateway.client import Gateway
+from gateway.commands.audit_disclosures import account_for, disclosures, person_option
 from gateway.commands.audit_keeping import findings, hold, retention, review
 from gateway.commands.caller import as_role
+from gateway.commands.moments import Moment
 from gateway.console import REFUSED, emit_json, fail, people, say, table
 
-DURATION = re.compile(r"(\d{1,6})([mhdw])")
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Moment(click.ParamType[datetime]):
-    """A moment: RFC 3339, a date (its first moment in UTC), or how long ago (30m, 24h, 90d, 6w)."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            if ago := DURATION.fullmatch(value):
-                return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no moment; write 2026-01-31, 2026-01-31T08:00:00Z, or 90d for 90 days ago.", param, ctx)
 
 
 @click.group()
@@ -47,7 +29,7 @@ def command() -> None:
     """Evidence: exported for a period and a regulation, verified by anyone."""
 
 
-for part in (findings, hold, retention, review):
+for part in (disclosures, findings, hold, retention, review):
     command.add_command(part)
 
 
@@ -56,15 +38,23 @@ for part in (findings, hold, retention, review):
 @click.option("--until", type=Moment(), help="Before this moment; default: now.")
 @click.option("--profile", default="hipaa", show_default=True, help="The regulation profile.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
+@person_option
+@click.option("--dataset", help="The dataset in which that person is accounted for.")
 @click.option("--json", "as_json", is_flag=True, help="What was exported as JSON on standard output.")
 @as_role("compliance-officer")
-def export(gateway: Gateway, since: datetime, until: datetime | None, profile: str, out: Path, as_json: bool) -> None:
+def export(
+    gateway: Gateway, since: datetime, until: datetime | None, profile: str, out: Path, person_file: Any, dataset: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Write the evidence of a period to the new folder OUT and verify it there."""
     from compliance.verify import sentences, verify_bundle
 
+    if bool(person_file) != bool(dataset):
+        raise click.UsageError("Give --person-file and --dataset together.")
     if out.exists():
         fail("out_exists", f"{out} exists already.", "name a folder that does not exist yet")
-    made = export_to(gateway, since=since, until=until, profile=profile, out=out)
+    accounting = account_for(gateway, dataset, person_file, since, until)["id"] if person_file and dataset else None
+    made = export_to(gateway, since=since, until=until, profile=profile, out=out, accounting=accounting)
     found = verify_bundle(out)
     if as_json:
         emit_json(made | {"path": str(out), "verified": found.ok, "fingerprint": found.fingerprint})
@@ -74,9 +64,11 @@ def export(gateway: Gateway, since: datetime, until: datetime | None, profile: s
         fail("evidence_damaged", f"The evidence in {out} shows that the ledger was changed.", "keep it, and call the operator")
 
 
-def export_to(gateway: Gateway, *, since: datetime, until: datetime | None, profile: str, out: Path) -> dict[str, Any]:
+def export_to(
+    gateway: Gateway, *, since: datetime, until: datetime | None, profile: str, out: Path, **more: Any
+) -> dict[str, Any]:
     """`out`, which did not exist, is the bundle the gateway made. Raises Refusal, GatewayUnreachable."""
-    body = {"since": since.isoformat(), "until": until and until.isoformat(), "profile": profile}
+    body = {"since": since.isoformat(), "until": until and until.isoformat(), "profile": profile, **more}
     made = _wait(gateway, gateway.post("/v1/audit/exports", body))
     if made["state"] != "ready":
         fail(str(made["code"]), str(made["detail"]))
@@ -139,24 +131,6 @@ def checkpoint(gateway: Gateway, out: Path | None) -> None:
     except OSError as error:
         fail("not_written", f"{out} could not be written ({error.strerror}).", "name a file that does not exist yet")
     say(f"written to {out}; give it to `sallyport audit verify --checkpoint {out}`")
-
-
-@command.command()
-@click.option("--dataset", required=True, help="The dataset.")
-@click.option("--since", type=Moment(), help="From this moment; default: the beginning.")
-@click.option("--until", type=Moment(), help="Before this moment; default: now.")
-@click.option("--json", "as_json", is_flag=True, help="The list as JSON on standard output.")
-@as_role("compliance-officer")
-def disclosures(gateway: Gateway, dataset: str, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """Account for the disclosures of a dataset: when, to whom, what, why, under which grant (45 CFR 164.528)."""
-    period = {name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment}
-    found = gateway.get("/v1/audit/disclosures", dataset=dataset, **period)
-    if as_json:
-        emit_json(found)
-    else:
-        columns = ("date", "recipient", "what", "why", "under", "statements")
-        table(f"Disclosures of {dataset}", columns, [[_cell(item[name]) for name in columns] for item in found["items"]])
-    say(found["note"])
 
 
 @command.command()

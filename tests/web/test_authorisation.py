@@ -39,6 +39,7 @@ LIVE = {"dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debu
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/datasets": {"json": {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")}},
     "POST /v1/datasets/{dataset}/rows": {"files": [("files", (".hidden", b""))]},
+    "POST /v1/audit/disclosures": {"json": {"dataset": "clinic", "person": "nobody of that name"}},
     "POST /v1/datasets/{dataset}/erasures": {"json": {"person": "nobody of that name"}},
     "POST /v1/snapshots": {"json": {"dataset": "{dataset}"}},
     "POST /v1/access-requests": {"json": LIVE | {"hours": 1, "why": "a test"}},
