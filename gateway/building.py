@@ -20,7 +20,7 @@ from gateway.catalog import datasets, erasures, snapshots
 from gateway.catalog.projects import wrapped_key
 from gateway.composition import Services
 from gateway.embedded.home import write_private_bytes
-from gateway.erasing import remove_files
+from gateway.erasing import remove_files, set_aside
 from gateway.errors import GatewayError
 from gateway.progress import reporter
 from sandbox.bounds import Bounds
@@ -41,6 +41,12 @@ class ErasedMeanwhile(GatewayError):
     code = "erased_meanwhile"
 
 
+class LoadedMeanwhile(GatewayError):
+    """The rows were replaced while they were read."""
+
+    code = "loaded_meanwhile"
+
+
 BUILDER = Actor("snapshot-builder", "service")
 
 
@@ -50,31 +56,42 @@ def build(given: Services, name: str) -> str:
         wanted = snapshots.get(connection, name)
         if wanted.state not in ("queued", "building"):
             return wanted.state
-        begun = given.clock()
-        snapshots.move(connection, name, "building", actor=BUILDER, now=begun)
+        snapshots.move(connection, name, "building", actor=BUILDER, now=given.clock())
+        before = erasures.live_rows(connection, wanted.dataset)
     try:
         built, facts = _build(given, wanted)
     except Exception as error:
         # Whatever broke, nobody may be left waiting; the message of an error that is not ours is never repeated.
         return _not_built(given, name, error)
-    if not _stand(given, wanted, built, facts, begun):
-        return _not_built(given, name, ErasedMeanwhile("A person was erased while the snapshot was built; ask for it again."))
+    try:
+        _stand(given, wanted, built, facts, before)
+    except (ErasedMeanwhile, LoadedMeanwhile) as error:
+        return _not_built(given, name, error)
     return "built"
 
 
-def _stand(given: Services, wanted: snapshots.Snapshot, built: Built, facts: dict[str, Any], begun: datetime) -> bool:
-    """The snapshot is built, in state and ledger; or a person was erased since its rows were read, and its files are gone."""
+def _stand(
+    given: Services, wanted: snapshots.Snapshot, built: Built, facts: dict[str, Any], before: tuple[int, datetime | None]
+) -> None:
+    """The snapshot is built, in state and ledger.
+
+    Raises ErasedMeanwhile, LoadedMeanwhile where the live rows are not as they were before they were read; its files are gone.
+    """
     with given.pool.connection() as connection:
-        if erasures.since(connection, wanted.dataset, begun):
-            if built.digest not in {one.digest for one in snapshots.built(connection, wanted.project)}:
-                remove_files(given, built.digest)
-            given.remembered_file(wanted.dataset).unlink(missing_ok=True)
-            return False
-        envelope = json.loads((given.snapshot_folder(built.digest) / MANIFEST).read_text("utf-8"))
-        snapshots.move(
-            connection, wanted.id, "built", actor=BUILDER, now=given.clock(), digest=built.digest, envelope=envelope, facts=facts
-        )
-    return True
+        now = erasures.live_rows(connection, wanted.dataset)
+        if now == before:
+            envelope = json.loads((given.snapshot_folder(built.digest) / MANIFEST).read_text("utf-8"))
+            snapshots.move(
+                connection, wanted.id, "built", actor=BUILDER, now=given.clock(), digest=built.digest, envelope=envelope,
+                facts=facts,
+            )  # fmt: skip
+            return
+        if built.digest not in {one.digest for one in snapshots.built(connection, wanted.project)}:
+            remove_files(given, built.digest)
+        given.remembered_file(wanted.dataset).unlink(missing_ok=True)
+    if now[0] != before[0]:
+        raise ErasedMeanwhile("A person was erased while the snapshot was built; ask for it again.")
+    raise LoadedMeanwhile("Other rows were loaded while the snapshot was built; ask for it again.")
 
 
 def _build(given: Services, wanted: snapshots.Snapshot) -> tuple[Built, dict[str, Any]]:
@@ -120,7 +137,7 @@ def _built(
                 holdout_out=work / "holdout", built_at=given.clock().isoformat(),
                 progress=reporter(given, snapshots.report_progress, wanted.id),
             )  # fmt: skip
-        return built, _keep(given, built, work)
+        return built, _keep(given, wanted, built, work)
     except OSError as error:
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
     finally:
@@ -136,7 +153,7 @@ def _remember(remembered: Remembered | None, memory: Path) -> dict[str, int]:
     return {"texts_scrubbed": remembered.made, "texts_remembered": remembered.taken}
 
 
-def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
+def _keep(given: Services, wanted: snapshots.Snapshot, built: Built, work: Any) -> dict[str, Any]:
     """The signed manifest is beside the files, and both are where snapshots stand; the facts for the ledger.
 
     Equal bytes built before stand there already, with the manifest signed then: that one counts.
@@ -145,7 +162,7 @@ def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
     (work / "snapshot" / MANIFEST).write_text(json.dumps(envelope), "utf-8")
     target, held = given.snapshot_folder(built.digest), given.holdout_folder(built.digest)
     if target.exists():
-        envelope = _standing(given, target) or envelope
+        envelope = _standing(given, wanted, built.digest) or envelope
     if (work / "holdout").exists() and not held.exists():
         (work / "holdout").rename(held)
     if not target.exists():
@@ -157,12 +174,15 @@ def _keep(given: Services, built: Built, work: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _standing(given: Services, target: Path) -> dict[str, Any] | None:
-    """The envelope of the snapshot that stands in `target`; one that was damaged is taken away."""
+def _standing(given: Services, wanted: snapshots.Snapshot, digest: str) -> dict[str, Any] | None:
+    """The envelope of the snapshot of that digest which stands already; one that was damaged is set aside, as evidence of it."""
+    target = given.snapshot_folder(digest)
     try:
         verify_snapshot(target, given.public_keys())
     except InvalidSnapshot:
-        shutil.rmtree(target)
+        with given.pool.connection() as connection:
+            snapshots.record_damage(connection, wanted, digest, actor=BUILDER, now=given.clock())
+        target.rename(set_aside(given, digest, wanted.id))
         return None
     envelope: dict[str, Any] = json.loads((target / MANIFEST).read_text("utf-8"))
     return envelope

@@ -33,7 +33,7 @@ from policies.client import Engine, PolicyClient
 from promotion.store import ModelStore
 from promotion.tracking import Tracking
 from sandbox.contracts import Contract
-from sandbox.sources import FolderSource, delete_person, load_into_postgres
+from sandbox.sources import FolderSource, delete_person, load_into_postgres, persons_in
 
 CONNECT_SECONDS = 5
 POOL_SIZE = 16
@@ -90,6 +90,11 @@ class Services:
         """The live tables hold the rows of `folder`'s table files."""
         with psycopg.connect(self.database("live_loader", "live")) as connection:
             return load_into_postgres(contract, FolderSource(folder), connection)
+
+    def live_persons(self, contract: Contract) -> list[str]:
+        """The keys of the persons in the live tables. Raises SourceMismatch."""
+        with psycopg.connect(self.database("live_loader", "live")) as connection:
+            return persons_in(contract, connection)
 
     def delete_live(self, contract: Contract, person: str) -> dict[str, int]:
         """The live tables hold no row of the person; how many went of each."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from compliance.entries import Actor
@@ -23,6 +24,7 @@ from gateway.errors import GatewayError
 from sandbox.holding import holds, keyed_digest, persons_named
 
 GONE = "It held a person who was erased since; its files are gone. A newer snapshot of the dataset takes its place."
+DAMAGED = ".damaged-"
 
 
 class NoPersons(GatewayError):
@@ -32,7 +34,7 @@ class NoPersons(GatewayError):
 
 
 class UnderHold(GatewayError):
-    """A legal hold covers something that the erasure would delete."""
+    """A legal hold covers something that would be deleted."""
 
     code = "under_legal_hold"
 
@@ -58,6 +60,7 @@ def erase(given: Services, dataset: Dataset, person: str, *, actor: Actor, decis
             erasures.refuse(connection, erasure, holds=held, code=UnderHold.code, actor=actor, now=given.clock())
         else:
             rows = given.delete_live(dataset.contract, person)
+            erasures.removed(connection, erasure, now=given.clock())
             for one in gone:
                 _mark(given, connection, one, actor, erasure.id)
             left = {one.digest for one in snapshots.built(connection, dataset.project)}
@@ -72,9 +75,21 @@ def erase(given: Services, dataset: Dataset, person: str, *, actor: Actor, decis
 
 
 def remove_files(given: Services, digest: str) -> None:
-    """Neither the released nor the held-back rows of the snapshot of that digest are there any more."""
-    for folder in (given.snapshot_folder(digest), given.holdout_folder(digest)):
+    """Neither the released nor the held-back rows of the snapshot of that digest are there any more, damaged ones included."""
+    for folder in _folders(given, digest):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_aside(given: Services, digest: str, build: str) -> Path:
+    """Where damaged files of the snapshot of that digest are kept, found by the build of that id."""
+    folder = given.snapshot_folder(digest)
+    return folder.with_name(f"{folder.name}{DAMAGED}{build}")
+
+
+def _folders(given: Services, digest: str) -> list[Path]:
+    """All that may hold rows of the snapshot of that digest."""
+    folder = given.snapshot_folder(digest)
+    return [folder, *folder.parent.glob(f"{folder.name}{DAMAGED}*"), given.holdout_folder(digest)]
 
 
 def _held(standing: Iterable[Hold], erasure: Erasure, gone: Iterable[Snapshot]) -> list[str]:
@@ -88,9 +103,7 @@ def _holds(given: Services, dataset: Dataset, one: Snapshot, key: bytes, person:
     if one.dataset != dataset.id or one.digest is None:
         return False
     persons = persons_named(snapshots.predicate(one))
-    return any(
-        holds(folder, persons, key, person) for folder in (given.snapshot_folder(one.digest), given.holdout_folder(one.digest))
-    )
+    return any(holds(folder, persons, key, person) for folder in _folders(given, one.digest))
 
 
 def _mark(given: Services, connection: Any, one: Snapshot, actor: Actor, erasure: str) -> None:

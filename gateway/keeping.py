@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from psycopg import Connection
 from compliance.retention import Kept, Thing, judge, load_classes
 from gateway.catalog import holds
 from gateway.composition import Services
+from gateway.erasing import remove_files
 from gateway.identity import Subject
 from policies.decisions import Decision
 
@@ -61,8 +61,7 @@ def take_files_away(given: Services) -> None:
     for name in exports:
         (given.home.folder("exports") / f"{name}.tar").unlink(missing_ok=True)
     for digest in snapshots:
-        shutil.rmtree(given.snapshot_folder(digest), ignore_errors=True)
-        shutil.rmtree(given.holdout_folder(digest), ignore_errors=True)
+        remove_files(given, digest)
 
 
 def _kept(connection: Connection[Any]) -> list[Kept]:

@@ -66,7 +66,7 @@ class Difference:
 def compare(before: tuple[Path, Statement], after: tuple[Path, Statement]) -> Difference:
     """What changed between two verified snapshots. Raises InvalidSnapshot where a file is no table."""
     one, other = before[1].predicate, after[1].predicate
-    joinable = (one["project"], one["wrapped_key"]) == (other["project"], other["wrapped_key"])
+    joinable = one["project"] == other["project"] and _same_key(one, other)
     files, others = _files(before), _files(after)
     both = [table for table in files if table in others]
     frames = {table: (_read(files[table]), _read(others[table])) for table in both}
@@ -79,6 +79,13 @@ def compare(before: tuple[Path, Statement], after: tuple[Path, Statement]) -> Di
         treatments=_changes(_treatments(one), _treatments(other)),
         facts=_changes(_leaves({k: one.get(k) for k in COMPARED}), _leaves({k: other.get(k) for k in COMPARED})),
     )  # fmt: skip
+
+
+def _same_key(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Both have pseudonyms under one key: its name says so, and in manifests that name none, that it was wrapped only once."""
+    if "key" in one and "key" in other:
+        return bool(one["key"] == other["key"])
+    return bool(one["wrapped_key"] == other["wrapped_key"])
 
 
 def _files(snapshot: tuple[Path, Statement]) -> dict[str, Path]:

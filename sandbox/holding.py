@@ -13,6 +13,7 @@ from sandbox.treatments import Keyed
 from sandbox.treatments.pseudonym import LENGTH_BYTES
 
 KIND = "erased-person"
+PERSON_DIGEST = "hmac-sha256:"
 
 
 def holds(folder: Path, persons: Mapping[str, Mapping[str, str]] | None, key: bytes, person: str) -> bool:
@@ -46,4 +47,4 @@ def persons_named(predicate: Mapping[str, Any]) -> Mapping[str, Mapping[str, str
 
 def keyed_digest(key: bytes, person: str) -> str:
     """What a ledger may say of an erased person: without the project's key nobody can try keys of persons against it."""
-    return "hmac-sha256:" + Keyed(key).mac(KIND, person).hex()
+    return PERSON_DIGEST + Keyed(key).mac(KIND, person).hex()

@@ -31,6 +31,7 @@ from sandbox.treatments.shift_date import offset_days
 
 TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
 CANARY_KIND = "canaries"
+KEY_KIND, KEY_NAME_BYTES = "name-of-the-key", 16
 Progress = Callable[[str, int, int], None]
 
 
@@ -251,6 +252,7 @@ def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Rec
         "persons": _persons(contract),
         "keys": {table.name: key for table in contract.tables if (key := _released_key(table))},
         "wrapped_key": recipe.wrapped_key,
+        "key": Keyed(recipe.key).mac(KEY_KIND, recipe.project)[:KEY_NAME_BYTES].hex(),
         "limits": {
             "min_k": recipe.limits.min_k,
             "min_l": recipe.limits.min_l,

@@ -126,6 +126,25 @@ def load_into_postgres(contract: Contract, source: Source, connection: Connectio
     return {name: frame.height for name, frame in frames.items()}
 
 
+def persons_in(contract: Contract, connection: Connection[Any]) -> list[str]:
+    """The keys of the persons that the live tables hold, as role live_owner. Raises SourceMismatch."""
+    if contract.person_key is None:
+        raise SourceMismatch("The contract says of no column that it names a person.")
+    connection.execute("SET LOCAL ROLE live_owner")
+    found: set[str] = set()
+    for table in contract.tables:
+        column = table.column(contract.person_column(table) or "")
+        if column is None:
+            continue
+        name, home = sql.Identifier(column.name.lower()), sql.Identifier(contract.id, table.name.lower())
+        statement = sql.SQL("SELECT DISTINCT CAST({} AS text) FROM {} WHERE {} IS NOT NULL").format(name, home, name)
+        try:
+            found |= {person for (person,) in connection.execute(statement)}
+        except PostgresError:
+            raise SourceMismatch(f"The persons of table {table.name} cannot be read.") from None
+    return sorted(found)
+
+
 def delete_person(contract: Contract, person: str, connection: Connection[Any]) -> dict[str, int]:
     """No live table holds a row of the person any more; returns the rows of each that went.
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, Field
 
-from gateway import erasing
+from gateway import erasing, loading
 from gateway.api.dependencies import Asking, Given
 from gateway.catalog import datasets as catalog
 from gateway.catalog import erasures, snapshots
@@ -92,17 +92,10 @@ def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) ->
     try:
         for file in files:
             _save(file, folder)
-        with given.pool.connection() as connection:
-            catalog.record_load_started(
-                connection, found, files=len(files), actor=asking.actor(), decision_id=decision.decision_id, now=given.clock()
-            )
-        rows = given.load_live(folder, found.contract)
+        loading.load(given, found, folder, files=len(files), actor=asking.actor(), decision_id=decision.decision_id)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     with given.pool.connection() as connection:
-        catalog.record_loaded(
-            connection, found, rows=rows, actor=asking.actor(), decision_id=decision.decision_id, now=given.clock()
-        )
         return catalog.get(connection, dataset).as_json()
 
 

@@ -21,7 +21,7 @@ class NewHold(BaseModel):
     """Why, and over what: all that agrees with every part given; with none, over everything."""
 
     reason: str = Field(min_length=1, max_length=2000)
-    kind: Literal["exports", "predictions", "snapshots"] | None = None
+    kind: Literal["exports", "predictions", "rows", "snapshots"] | None = None
     project: Name
     dataset: Name
     thing: Name

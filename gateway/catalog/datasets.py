@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -102,6 +102,16 @@ def record_load_started(
     append(
         connection, _entry("dataset:load-started", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail)
     )
+
+
+def record_load_refused(
+    connection: Connection[Any], dataset: Dataset, *, holds: Sequence[str], code: str, actor: Actor, decision_id: str,
+    now: datetime,
+) -> None:  # fmt: skip
+    """The live tables of `dataset` are as they were, and the ledger says which legal holds stopped the load."""
+    detail = {"code": code, "holds": list(holds)}
+    entry = _entry("dataset:load-refused", dataset.id, dataset.project, dataset.digest, actor, decision_id, now, detail)
+    append(connection, replace(entry, outcome="refused", reasons=(code,)))
 
 
 def get(connection: Connection[Any], dataset: str) -> Dataset:

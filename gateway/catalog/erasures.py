@@ -54,6 +54,11 @@ def start(
     return erasure
 
 
+def removed(connection: Connection[Any], erasure: Erasure, *, now: datetime) -> None:
+    """The rows are gone: no build that read before that will stand (`live_rows`)."""
+    connection.execute("UPDATE catalog.erasures SET removed_at = %s WHERE id = %s", (now, erasure.id))
+
+
 def finish(
     connection: Connection[Any],
     erasure: Erasure,
@@ -92,20 +97,26 @@ def every(connection: Connection[Any], dataset: str) -> list[Erasure]:
     return [Erasure(*row) for row in rows]
 
 
-def since(connection: Connection[Any], dataset: str, moment: datetime) -> bool:
-    """Somebody was taken out of the dataset at or after `moment`. The dataset is locked until the caller's transaction ends."""
+def live_rows(connection: Connection[Any], dataset: str) -> tuple[int, datetime | None]:
+    """How often somebody was taken out of the live rows, and when they were loaded: equal at two moments, nothing went between.
+
+    Told by counting, for the clocks of two machines differ. The dataset is locked until the caller's transaction ends.
+    """
     lock(connection, dataset)
-    return bool(
-        connection.execute(
-            "SELECT 1 FROM catalog.erasures WHERE dataset = %s AND started_at >= %s AND NOT result ? 'refused' LIMIT 1",
-            (dataset, moment),
-        ).fetchone()
+    query = (
+        "SELECT (SELECT count(*) FROM catalog.erasures WHERE dataset = datasets.id AND removed_at IS NOT NULL), loaded_at"
+        " FROM catalog.datasets AS datasets WHERE id = %s"
     )
+    taken, loaded_at = connection.execute(query, (dataset,)).fetchone() or (0, None)
+    return taken, loaded_at
 
 
 def lock(connection: Connection[Any], dataset: str) -> None:
-    """Nobody else finishes a build of the dataset, or marks its snapshots, until the caller's transaction ends."""
-    connection.execute("SELECT 1 FROM catalog.datasets WHERE id = %s FOR UPDATE", (dataset,))
+    """Nobody else changes the dataset's live rows, begins or finishes a build, until the caller's transaction ends.
+
+    Whoever only refers to the dataset, as a request for a snapshot does, need not wait.
+    """
+    connection.execute("SELECT 1 FROM catalog.datasets WHERE id = %s FOR NO KEY UPDATE", (dataset,))
 
 
 def _entry(

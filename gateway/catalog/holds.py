@@ -17,6 +17,7 @@ from gateway.errors import GatewayError
 COLUMNS = "id, reason, placed_by, placed_at, kind, project, dataset, thing, lifted_by, lifted_at"
 # Who deletes takes this lock first: it waits for a hold that is being placed, and one placed later waits for the deletion.
 ALONE = "LOCK TABLE catalog.holds IN SHARE ROW EXCLUSIVE MODE"
+STILL = "LOCK TABLE catalog.holds IN SHARE MODE"  # as well, and others who delete in other places need not wait
 
 
 class HoldNotFound(GatewayError):

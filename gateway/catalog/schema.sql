@@ -71,6 +71,8 @@ CREATE TABLE IF NOT EXISTS catalog.erasures (
     finished_at timestamptz,
     result      jsonb NOT NULL DEFAULT '{}'
 );
+-- When the rows went: a build that read before it may not stand, whatever becomes of the rest of the erasure.
+ALTER TABLE catalog.erasures ADD COLUMN IF NOT EXISTS removed_at timestamptz;
 
 -- Bundles of evidence: asked for, made by a worker.
 CREATE TABLE IF NOT EXISTS catalog.exports (

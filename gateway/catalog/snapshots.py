@@ -159,6 +159,22 @@ def move(
     )
 
 
+def record_damage(connection: Connection[Any], found_by: Snapshot, digest: str, *, actor: Actor, now: datetime) -> None:
+    """The ledger says that the files under `digest` were not those that were signed, before they are set aside."""
+    append(
+        connection,
+        Entry(
+            type="snapshot:damaged",
+            actor=actor,
+            object=ObjectRef(type="snapshot", id=found_by.id, digest=digest),
+            project=found_by.project,
+            outcome="failed",
+            refs={"dataset": found_by.dataset},
+            occurred_at=now,
+        ),
+    )
+
+
 def predicate(snapshot: Snapshot) -> dict[str, Any]:
     """What the manifest of a built snapshot says, as the gateway stored it when it signed it."""
     payload: dict[str, Any] = json.loads(base64.b64decode((snapshot.envelope or {})["payload"]))

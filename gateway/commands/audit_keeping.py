@@ -20,7 +20,7 @@ def hold() -> None:
 
 @hold.command()
 @click.option("--reason", required=True, help="Why; it stays with the hold and is not in the ledger.")
-@click.option("--kind", type=click.Choice(["exports", "predictions", "snapshots"]), help="Only things of this kind.")
+@click.option("--kind", type=click.Choice(["exports", "predictions", "rows", "snapshots"]), help="Only things of this kind.")
 @click.option("--project", help="Only things of this project.")
 @click.option("--dataset", help="Only things of this dataset.")
 @click.option("--thing", help="Only the thing of this id.")
