@@ -29,7 +29,8 @@ class Refusal(GatewayError):
         self.status, self.problem = status, dict(problem)
         self.problem_code = str(problem.get("code", f"http_{status}"))
         self.reasons = tuple(map(str, problem.get("reasons", ())))
-        super().__init__(str(problem.get("detail") or problem.get("title") or "The gateway refused."))
+        said = problem.get("detail") or problem.get("title") or problem.get("error")  # the model server says `error`
+        super().__init__(str(said or "The gateway refused."))
 
 
 class Gateway:

@@ -6,19 +6,21 @@ import logging
 
 from fastapi import FastAPI
 
-from compliance.entries import Actor
 from gateway.composition import Services, now
 from gateway.errors import SettingsInvalid
+from gateway.identity import Subject
+from gateway.scoring import LiveFeatures
 from gateway.settings import Settings
 from gateway.starting import address, begin, said
 from gateway.web.endings import Endings
 from promotion import deployments, listening, stages
+from promotion.entities import Gather
 from promotion.loading import Models
 from promotion.predictions import Writer
 from promotion.serving import create_app
 
 
-def application(given: Services) -> FastAPI:
+def application(given: Services, gather: Gather | None = None) -> FastAPI:
     """The server's application; what the database says is deployed is in the store before it answers."""
     with given.pool.connection() as connection:
         for project, name, envelope in deployments.current(connection):
@@ -30,14 +32,14 @@ def application(given: Services) -> FastAPI:
 
     endings = Endings(given.pool)
 
-    def authenticate(token: str) -> Actor:
+    def authenticate(token: str) -> Subject:
         subject = given.verifier.subject(token)
         endings.require_not_ended(subject)
-        return subject.actor()
+        return subject
 
     log = Writer(given.database("sallyport_app", "control"), now)
     only = frozenset(name for name in (given.settings.served_models or "").replace(" ", "").split(",") if name)
-    return create_app(Models(given.store, given.public_keys, only=only), authenticate=authenticate, log=log)
+    return create_app(Models(given.store, given.public_keys, only=only), authenticate=authenticate, log=log, gather=gather)
 
 
 def tls(settings: Settings) -> listening.Tls | None:
@@ -58,7 +60,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     given = begin(writes=False)
     host, port = address(given.settings.model_server_url, given.settings.listen_host)
-    listening.run(application(given), host=host, port=port, tls=tls(given.settings))
+    features = LiveFeatures(given)
+    try:
+        listening.run(application(given, features), host=host, port=port, tls=tls(given.settings))
+    finally:
+        features.close()
 
 
 if __name__ == "__main__":

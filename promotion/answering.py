@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 
-from compliance.entries import Actor
+from promotion.entities import Caller, Gather, NoFeatures
 from promotion.errors import NotDeployed
-from promotion.inference import MOST_ROWS, POSITIVE_FROM, Inference, InvalidInput, described, scores
+from promotion.inference import MOST_ROWS, POSITIVE_FROM, Inference, InvalidInput, Tensor, described, scores
 from promotion.journal import Journal
 from promotion.loading import Loaded, Models
 from promotion.predictions import Prediction
@@ -34,8 +34,12 @@ Send = Callable[[Message], Awaitable[None]]
 class Answering:
     """Answers inference requests for the models that are served."""
 
-    def __init__(self, models: Models, caller_of: Callable[[Request], Awaitable[Actor]], journal: Journal[Prediction]) -> None:
-        self._models, self._caller_of, self._journal = models, caller_of, journal
+    def __init__(
+        self, models: Models, caller_of: Callable[[Request], Awaitable[Caller]], journal: Journal[Prediction],
+        gather: Gather | None = None,
+    ) -> None:  # fmt: skip
+        """`gather` gives the live features of entities; without it there are none to ask about."""
+        self._models, self._caller_of, self._journal, self._gather = models, caller_of, journal, gather
         self._listening: set[asyncio.Task[None]] = set()
 
     async def infer(self, name: str, version: str | None, request: Request) -> bytes:
@@ -45,6 +49,8 @@ class Answering:
         ready = self._models.peek(name)
         key, loaded = ready if ready is not None else await run_in_threadpool(self._models.get, name)
         require_version(loaded, version)
+        if entities := body.entities:
+            body = body.model_copy(update={"inputs": await self._features(caller, key, loaded, entities)})
         beside = self._models.beside(key)
         if beside is None:
             beside = await run_in_threadpool(self._models.look_beside, key)
@@ -61,6 +67,12 @@ class Answering:
             "model_name": name, "model_version": loaded.version, "id": body.id or one.id, "outputs": outputs,
             "parameters": {"digest": loaded.digest, "prediction_id": one.id},
         })  # fmt: skip
+
+    async def _features(self, caller: Caller, key: tuple[str, str], champion: Loaded, entities: list[str]) -> list[Tensor]:
+        """The inputs of these entities, by the champion's definition whoever answers: who stands beside it hears its requests."""
+        if self._gather is None:
+            raise NoFeatures("This server reaches no live rows; ask the model with its inputs.")
+        return await run_in_threadpool(self._gather, caller, key, champion.digest, champion.contract, entities)
 
     async def _listen(self, key: tuple[str, str], shadow: Loaded, body: Inference, caller: str) -> None:
         """What the shadow would have answered is kept; whatever goes wrong there is nobody's answer."""

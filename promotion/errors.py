@@ -95,3 +95,15 @@ class NotComparable(PromotionError):
     """The model does not take what the champion takes, so it cannot stand beside it."""
 
     code: ClassVar[str] = "not_comparable"
+
+
+class ReadingDenied(ApprovalRefused):
+    """Policy does not let this caller read live features."""
+
+    code: ClassVar[str] = "denied"
+
+
+class LiveUnavailable(PromotionError):
+    """The live rows cannot be read now."""
+
+    code: ClassVar[str] = "live_unavailable"

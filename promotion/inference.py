@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -15,6 +15,7 @@ from promotion.errors import PromotionError
 from promotion.model_contracts import Input, ModelContract
 
 MOST_ROWS = 10_000
+MOST_ENTITIES = 1_000
 DATATYPES = {"float": ("FP32", "FP64"), "integer": ("INT32", "INT64", "FP32", "FP64"), "string": ("BYTES",)}
 POSITIVE_FROM = 0.5
 KINDS = {"f": "FP32", "i": "INT64"}
@@ -31,11 +32,29 @@ class Tensor(BaseModel):
     data: list[Any]
 
 
+EntityId = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Parameters(BaseModel):
+    """What a request says besides its inputs: the entities whose live features the model is to be given."""
+
+    entity_id: EntityId | Annotated[list[EntityId], Field(min_length=1, max_length=MOST_ENTITIES)] | None = None
+
+
 class Inference(BaseModel):
-    """An inference request."""
+    """An inference request: the inputs, or the entities to gather them of."""
 
     id: str | None = Field(default=None, max_length=200)
-    inputs: list[Tensor] = Field(max_length=2_000)
+    inputs: list[Tensor] = Field(default=[], max_length=2_000)
+    parameters: Parameters | None = None
+
+    @property
+    def entities(self) -> list[str]:
+        """The entities that are asked about; none where the inputs are given. Raises InvalidInput for both."""
+        given = self.parameters and self.parameters.entity_id
+        if given and self.inputs:
+            raise InvalidInput("A request gives either its inputs or the entities to gather them of.")
+        return [given] if isinstance(given, str) else given or []
 
 
 @dataclass(frozen=True, slots=True)

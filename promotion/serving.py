@@ -13,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
-from compliance.entries import Actor
 from promotion.answering import Answering, Message, Receive, Send, require_version
+from promotion.entities import Caller, Gather
 from promotion.errors import PromotionError
 from promotion.inference import DATATYPES, Inference
 from promotion.journal import Journal
@@ -25,7 +25,10 @@ MOST_BODY_BYTES = 32 << 20
 SECONDS_A_TOKEN_LASTS, MOST_CALLERS = 1.0, 1_000  # so that an ended login is known as soon as elsewhere
 INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?/infer")
 BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Inference.model_json_schema()}}}}
-STATUS = {"model_not_found": 404, "invalid_input": 400, "not_authenticated": 401, "busy": 429}
+STATUS = {
+    "model_not_found": 404, "invalid_input": 400, "not_authenticated": 401, "busy": 429, "denied": 403, "no_features": 409,
+    "entity_not_found": 404, "entity_ambiguous": 409,
+}  # fmt: skip
 
 
 class NotAuthenticated(PromotionError):
@@ -37,8 +40,9 @@ class NotAuthenticated(PromotionError):
 Log = Callable[[list[Prediction]], Awaitable[None]]
 
 
-def create_app(models: Models, *, authenticate: Callable[[str], Actor], log: Log) -> FastAPI:
-    """The server. `authenticate` turns a bearer token into an actor or raises; `log` keeps predictions before they are given."""
+def create_app(models: Models, *, authenticate: Callable[[str], Caller], log: Log, gather: Gather | None = None) -> FastAPI:
+    """The server. `authenticate` turns a bearer token into who sends it, or raises; `log` keeps predictions before they are
+    given; `gather` gives the live features of entities."""
     app = FastAPI(title="Sallyport model server", openapi_url="/v2/openapi.json", docs_url=None, redoc_url=None)
 
     @app.exception_handler(PromotionError)
@@ -58,12 +62,12 @@ def create_app(models: Models, *, authenticate: Callable[[str], Actor], log: Log
     def ready() -> dict[str, bool]:
         return {"ready": True}
 
-    _model_routes(app, models, authenticate, log)
+    _model_routes(app, models, Answering(models, Callers(authenticate).of, Journal(log), gather))
     app.add_middleware(Bounded)
     return app
 
 
-def _model_routes(app: FastAPI, models: Models, authenticate: Callable[[str], Actor], log: Log) -> None:
+def _model_routes(app: FastAPI, models: Models, answering: Answering) -> None:
     @app.get("/v2/models/{name}")
     @app.get("/v2/models/{name}/versions/{version}")
     def metadata(name: str, version: str | None = None) -> dict[str, Any]:
@@ -78,8 +82,6 @@ def _model_routes(app: FastAPI, models: Models, authenticate: Callable[[str], Ac
     def model_ready(name: str, version: str | None = None) -> dict[str, Any]:
         _of_version(models, name, version)
         return {"name": name, "ready": True}
-
-    answering = Answering(models, Callers(authenticate).of, Journal(log))
 
     @app.post("/v2/models/{name}/infer", openapi_extra=BODY)
     @app.post("/v2/models/{name}/versions/{version}/infer", openapi_extra=BODY)
@@ -99,11 +101,11 @@ def _of_version(models: Models, name: str, version: str | None) -> tuple[tuple[s
 class Callers:
     """Who sends a request, by its bearer token; one that was verified a moment ago is not verified again."""
 
-    def __init__(self, authenticate: Callable[[str], Actor]) -> None:
+    def __init__(self, authenticate: Callable[[str], Caller]) -> None:
         self._authenticate = authenticate
-        self._known: dict[bytes, tuple[float, Actor]] = {}
+        self._known: dict[bytes, tuple[float, Caller]] = {}
 
-    async def of(self, request: Request) -> Actor:
+    async def of(self, request: Request) -> Caller:
         """The caller. Raises NotAuthenticated."""
         token = request.headers.get("Authorization", "").partition(" ")[2]
         name, now = hashlib.sha256(token.encode()).digest(), time.monotonic()

@@ -98,12 +98,14 @@ def get(connection: Connection[Any], name: str, version: str | None, projects: S
 def resolved(connection: Connection[Any], text: str, projects: Sequence[str]) -> str:
     """The model contract's text with the SQL of the definition it names; a text that names none is as it was.
 
-    Raises FeaturesNotFound; InvalidFeatures where the definition does not give the model's inputs.
+    Raises FeaturesNotFound; InvalidFeatures where the definition does not give the model's inputs, or is another's.
     """
     try:
         contract = yaml.safe_load(text)
     except yaml.YAMLError:
         return text  # whoever reads the contract says what is wrong with it
+    if isinstance(contract, Mapping) and "feature_definition" in contract:
+        _require_published(connection, contract, projects)
     named = contract.get("features") if isinstance(contract, Mapping) else None
     if not isinstance(named, Mapping):
         return text
@@ -113,10 +115,21 @@ def resolved(connection: Connection[Any], text: str, projects: Sequence[str]) ->
     _require_fit(contract, one)
     contract["features"] = one.snapshot_sql
     contract["columns"] = sorted({*map(str, contract.get("columns") or ()), *one.reads})
-    contract["feature_definition"] = {
-        "name": one.name, "version": one.version, "digest": one.digest, "live_sql": one.live_sql,
-    }  # fmt: skip
+    contract["feature_definition"] = _definition(one)
     return yaml.safe_dump(contract, sort_keys=False, allow_unicode=True)
+
+
+def _require_published(connection: Connection[Any], contract: Mapping[str, Any], projects: Sequence[str]) -> None:
+    """What stands in the contract as its definition, in the gateway's place, is what is published. Raises InvalidFeatures."""
+    said = contract["feature_definition"]
+    named = said if isinstance(said, Mapping) else {}
+    one = get(connection, str(named.get("name")), str(named.get("version")), projects).compiled
+    if said != _definition(one) or contract.get("features") != one.snapshot_sql:
+        raise InvalidFeatures("The model contract's feature definition is not the published one; name it in `features` alone.")
+
+
+def _definition(one: Compiled) -> dict[str, Any]:
+    return {"name": one.name, "version": one.version, "digest": one.digest, "live_sql": one.live_sql}
 
 
 def _require_fit(contract: Mapping[str, Any], one: Compiled) -> None:

@@ -1,9 +1,11 @@
-"""`sallyport model`: looks at a model without running anything of it, and says how a cluster serves it."""
+"""`sallyport model`: scans a model without running anything of it, writes its manifest for a cluster, asks one in production."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -52,3 +54,32 @@ def manifests(gateway: Gateway, project: str, name: str, image: str, claim: str,
         emit_json(kserve.inference_service(project, name, found[0]["digest"], found[0]["version"], cluster))
     except ValueError as error:
         fail("name_too_long", str(error))
+
+
+@command.command()
+@click.argument("name")
+@click.option("--entity", "entities", multiple=True, help="An entity whose live features the model is given; may be repeated.")
+@click.option("--inputs", type=click.File("rb"), help="A request of the Open Inference Protocol (JSON), - for standard input.")
+@as_user
+def infer(gateway: Gateway, name: str, entities: tuple[str, ...], inputs: Any) -> None:
+    """Ask the model NAME (or PROJECT.NAME) in production about entities or inputs; the answer is JSON."""
+    emit_json(model_server(gateway).post(f"/v2/models/{quote(name, safe='')}/infer", asked(entities, inputs)))
+
+
+def asked(entities: tuple[str, ...], inputs: Any) -> dict[str, Any]:
+    """The request's body."""
+    if bool(entities) == (inputs is not None):
+        raise click.UsageError("Say either --entity ID or --inputs FILE.")
+    if entities:
+        return {"parameters": {"entity_id": list(entities)}}
+    try:
+        return dict(json.load(inputs))
+    except (ValueError, TypeError) as error:
+        raise click.UsageError("The inputs are no JSON object.") from error
+
+
+def model_server(gateway: Gateway) -> Gateway:
+    """The model server, called as the same user."""
+    from gateway.settings import Settings
+
+    return Gateway(Settings.load().model_server_url, gateway.token)

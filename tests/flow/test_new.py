@@ -10,16 +10,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+import psycopg
 import pytest
 from click.testing import CliRunner
 
-from gateway.client import Gateway
+from gateway.client import Gateway, Refusal
 from gateway.commands import snapshot as snapshots
+from gateway.commands.access import open_lease
+from gateway.commands.model import command as models
+from gateway.commands.model import model_server
 from gateway.commands.new import command
 from sandbox.contracts import load_contract
 from sandbox.domains import contract_path
 from sandbox.errors import InvalidFeatures
 from sandbox.features.outline import outline
+from sandbox.features.running import on_postgres
 
 pytestmark = pytest.mark.flow
 As = Callable[[str], Gateway]
@@ -63,7 +69,52 @@ def test_a_project_is_made_trained_taken_over_and_promoted(as_user: As, clinic: 
     assert "equal" in checked.stderr
     promoted = make(first, "promote")
     assert promoted.returncode == 0, promoted.stderr[-2000:]
-    assert json.loads(promoted.stdout.splitlines()[-1])["state"] == "awaiting-approval"
+    promotion = json.loads(promoted.stdout.splitlines()[-1])
+    assert promotion["state"] == "awaiting-approval"
+    asked_by_entity(as_user, clinic, promotion["id"], first)
+
+
+def asked_by_entity(as_user: As, clinic: Path, promotion: str, project: Path) -> None:
+    """The model answers about a live encounter by its id alone, as it does when given the encounter's features."""
+    vera = as_user("vera")
+    vera.post(f"/v1/promotions/{promotion}/approve", {"role": "model-validator", "meaning": "reviewed"})
+    assert vera.post(f"/v1/promotions/{promotion}/deploy", {})["state"] == "deployed"
+    ids = pl.read_csv(clinic / "encounters.csv", infer_schema=False)["encounter_id"][:2].to_list()
+    asked = ["infer", "stay-model", "--entity", ids[0], "--entity", ids[1]]
+    ended = CliRunner().invoke(models, [*asked, "--as", "scoring"])
+    assert ended.exit_code == 0, ended.output
+    scores = json.loads(ended.stdout)["outputs"][-1]["data"]
+
+    scoring = as_user("scoring")
+    with psycopg.connect(open_lease(scoring, {"model": "readmission/stay-model"})["dsn"]) as live:
+        [compiled] = [one for one in scoring.get("/v1/features")["items"] if one["name"] == "stay_model"]
+        rows = {row["row_id"]: row for row in on_postgres(compiled["live_sql"], live, compiled["columns"]).to_dicts()}
+    server = model_server(scoring)
+    loaded = server.get("/v2/models/stay-model")
+    inputs = [
+        {
+            "name": one["name"],
+            "shape": [2],
+            "datatype": one["datatype"],
+            "data": [given(rows[name][one["name"]], one) for name in ids],
+        }
+        for one in loaded["inputs"]
+    ]
+    assert server.post("/v2/models/stay-model/infer", {"inputs": inputs})["outputs"][-1]["data"] == scores
+
+    with pytest.raises(Refusal) as denied:  # a person gains nothing by a promotion
+        model_server(as_user("dana")).post("/v2/models/stay-model/infer", {"parameters": {"entity_id": ids[0]}})
+    assert (denied.value.status, denied.value.problem_code) == (403, "denied")
+    leases = [one for one in as_user("sam").get("/v1/leases")["items"] if one["subject"] == "scoring"]
+    assert leases and all(set(one["columns"].values()) == {"clear"} for one in leases)
+    scoring.delete(f"/v1/leases/{leases[-1]['id']}")  # the server opens another when its own was taken away
+    scoring.delete(f"/v1/leases/{leases[0]['id']}")
+    assert json.loads(CliRunner().invoke(models, [*asked, "--as", "scoring"]).stdout)["outputs"][-1]["data"] == scores
+
+
+def given(value: object, column: dict[str, object]) -> object:
+    """The value as the protocol wants it."""
+    return ("" if value is None else str(value)) if column["datatype"] == "BYTES" else value
 
 
 def test_where_the_contract_leaves_it_open_the_command_says_so(tmp_path: Path) -> None:

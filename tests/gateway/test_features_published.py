@@ -20,6 +20,7 @@ from gateway.client import Gateway, Refusal
 from gateway.commands import snapshot as snapshots
 from gateway.commands.features import command
 from promotion.model_contracts import load_model_contract
+from sandbox.errors import InvalidFeatures
 from sandbox.features import Compiled
 
 As = Callable[[str], Gateway]
@@ -133,6 +134,9 @@ def test_the_sql_of_the_definition_stands_in_the_contract(published: dict[str, A
         with pytest.raises(features.FeaturesTaken):
             features.publish(connection, replace(one, version="2"), project="other", shared=True, **given)
         assert features.resolved(connection, text, ("other",)) == text
+        for own, other in (("FROM", "FROM  "), (one.digest, "sha256:" + "0" * 64), ("version: '1.0'", "version: '2.0'")):
+            with pytest.raises((InvalidFeatures, features.FeaturesNotFound)):  # nobody writes a definition in the gateway's place
+                features.resolved(connection, text.replace(own, other), ("other",))
     contract = load_model_contract(text)
     assert contract.features == one.snapshot_sql
     assert contract.columns == one.reads
