@@ -9,11 +9,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gateway.composition import Services
+from gateway.jobs import ANSWER_QUEUED
 
 GRACE = timedelta(seconds=3)  # whoever asked is about to queue it
 SNAPSHOTS = "SELECT id FROM catalog.snapshots WHERE state = 'queued' AND requested_at < %s"
 EXPORTS = "SELECT id FROM catalog.exports WHERE state = 'queued' AND requested_at < %s"
 PROMOTIONS = "SELECT id FROM promotion.requests WHERE state = 'submitted' AND submitted_at < %s"
+# Many may wait that a worker has in its queue already.
+QUEUED = """
+SELECT id FROM promotion.queued WHERE state = 'queued' AND queued_at < %s
+AND NOT EXISTS (SELECT FROM dbos.workflow_status WHERE workflow_uuid = %s || id) ORDER BY queued_at LIMIT 1000"""
 EGRESS = "SELECT id, round FROM airlock.requests WHERE state = 'submitted' AND changed_at < %s"
 
 
@@ -24,6 +29,9 @@ def queue_again(given: Services) -> None:
         snapshots, exports, promotions, egress = (
             connection.execute(query, (before,)).fetchall() for query in (SNAPSHOTS, EXPORTS, PROMOTIONS, EGRESS)
         )
+        requests = connection.execute(QUEUED, (before, f"{ANSWER_QUEUED}-")).fetchall()
+    for (name,) in requests:
+        given.jobs.answer_queued(name)
     for (name,) in snapshots:
         given.jobs.build_snapshot(name)
     for (name,) in exports:

@@ -9,6 +9,8 @@ EVIDENCE_QUEUE = "sallyport-evidence"  # of its own, so that an auditor does not
 SCHEMA = "dbos"
 BUILD_SNAPSHOT, CHECK_MODEL, CHECK_EGRESS = "build_snapshot", "check_model", "check_egress"
 EXPORT_EVIDENCE = "export_evidence"
+ANSWER_QUEUED = "answer_queued"
+SCORING_QUEUE = "sallyport-scoring"  # so that a request does not wait for builds and checks
 
 
 class Jobs:
@@ -33,6 +35,10 @@ class Jobs:
     def export_evidence(self, export: str) -> None:
         """A worker makes the bundle, now or as soon as one runs."""
         self._enqueue(EXPORT_EVIDENCE, export, EVIDENCE_QUEUE)
+
+    def answer_queued(self, request: str) -> None:
+        """A worker answers the inference request, now or as soon as one runs."""
+        self._enqueue(ANSWER_QUEUED, request, SCORING_QUEUE)
 
     def _enqueue(self, workflow: str, argument: str, queue: str = QUEUE) -> None:
         if self._client is None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from gateway.composition import Services, now
 from gateway.errors import SettingsInvalid
 from gateway.identity import Subject
+from gateway.queueing import DurableQueue
 from gateway.scoring import LiveFeatures
 from gateway.settings import Settings
 from gateway.starting import address, begin, said
@@ -39,7 +40,8 @@ def application(given: Services, gather: Gather | None = None) -> FastAPI:
 
     log = Writer(given.database("sallyport_app", "control"), now)
     only = frozenset(name for name in (given.settings.served_models or "").replace(" ", "").split(",") if name)
-    return create_app(Models(given.store, given.public_keys, only=only), authenticate=authenticate, log=log, gather=gather)
+    models = Models(given.store, given.public_keys, only=only)
+    return create_app(models, authenticate=authenticate, log=log, gather=gather, queue=DurableQueue(given))
 
 
 def tls(settings: Settings) -> listening.Tls | None:

@@ -75,6 +75,12 @@ class Settings(BaseModel):
     served_models: str | None = Field(
         default=None, description="The models a model server serves, as project/name, with commas; unset: all that are deployed."
     )
+    queued_days: int = Field(
+        default=7,
+        ge=1,
+        le=3650,
+        description="How many days a queued inference request is kept after its answer, to be asked again.",
+    )
     listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
 
     @field_validator(

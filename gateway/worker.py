@@ -10,15 +10,27 @@ import os
 import shutil
 import signal
 import threading
+from functools import cache
 
 from dbos import DBOS, DBOSConfig
 
-from gateway import building, checking, exporting, forgotten, reviewing
+from gateway import building, checking, exporting, forgotten, queueing, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
 from gateway.embedded.home import write_private
-from gateway.jobs import BUILD_SNAPSHOT, CHECK_EGRESS, CHECK_MODEL, EVIDENCE_QUEUE, EXPORT_EVIDENCE, QUEUE, SCHEMA
+from gateway.jobs import (
+    ANSWER_QUEUED,
+    BUILD_SNAPSHOT,
+    CHECK_EGRESS,
+    CHECK_MODEL,
+    EVIDENCE_QUEUE,
+    EXPORT_EVIDENCE,
+    QUEUE,
+    SCHEMA,
+    SCORING_QUEUE,
+)
+from gateway.queueing import Answerer
 from gateway.starting import begin, said
 from gateway.tracing import begin_traces, end_traces, span
 from promotion import monitoring
@@ -33,6 +45,12 @@ def services() -> Services:
     """The parts this worker was started with."""
     assert _services is not None
     return _services
+
+
+@cache
+def answerer() -> Answerer:
+    """What answers queued requests; it holds the models it was asked about."""
+    return Answerer(services())
 
 
 @DBOS.workflow(name=BUILD_SNAPSHOT)
@@ -91,6 +109,20 @@ def _check(promotion: str, name: str) -> str:
         return checking.check(services(), promotion, name)
 
 
+@DBOS.workflow(name=ANSWER_QUEUED)
+def answer_queued(request: str) -> str:
+    """The queued inference request is answered; one that cannot be, for all the trying, has failed and can be asked again."""
+    try:
+        return _answer(request)
+    except Exception as error:
+        return answerer().fail(request, error)
+
+
+@DBOS.step(name="answer", retries_allowed=True, interval_seconds=1, max_attempts=8, backoff_rate=2)
+def _answer(request: str) -> str:
+    return answerer().answer(request)
+
+
 @DBOS.step(name="finish")
 def _finish(promotion: str) -> str:
     return checking.finish(services(), promotion)
@@ -123,6 +155,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
             forgotten.queue_again(given)
             if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
                 exporting.publish_growth(given)
+                queueing.forget(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
@@ -152,6 +185,7 @@ def main() -> None:
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    DBOS.register_queue(SCORING_QUEUE, worker_concurrency=4, polling_interval_sec=POLL_SECONDS)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

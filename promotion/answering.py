@@ -63,10 +63,7 @@ class Answering:
                 task = asyncio.create_task(self._listen(key, shadow, body, caller.id))
                 self._listening.add(task)
                 task.add_done_callback(self._listening.discard)
-        return to_json({
-            "model_name": name, "model_version": loaded.version, "id": body.id or one.id, "outputs": outputs,
-            "parameters": {"digest": loaded.digest, "prediction_id": one.id},
-        })  # fmt: skip
+        return response(name, loaded, body.id or one.id, one.id, outputs)
 
     async def _features(self, caller: Caller, key: tuple[str, str], champion: Loaded, entities: list[str]) -> list[Tensor]:
         """The inputs of these entities, by the champion's definition whoever answers: who stands beside it hears its requests."""
@@ -107,6 +104,14 @@ def predict(key: tuple[str, str], loaded: Loaded, body: Inference, caller: str) 
         bins=loaded.training.count(fed.columns, given) if loaded.training is not None else None,
     )  # fmt: skip
     return one, outputs
+
+
+def response(name: str, loaded: Loaded, name_of_request: str, prediction: str, outputs: list[dict[str, Any]]) -> bytes:
+    """The answer as JSON."""
+    return to_json({
+        "model_name": name, "model_version": loaded.version, "id": name_of_request, "outputs": outputs,
+        "parameters": {"digest": loaded.digest, "prediction_id": prediction},
+    })  # fmt: skip
 
 
 def parsed(text: bytes) -> Inference:

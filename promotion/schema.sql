@@ -141,7 +141,26 @@ CREATE TABLE IF NOT EXISTS promotion.stages (
 );
 ALTER TABLE promotion.predictions ADD COLUMN IF NOT EXISTS stage text NOT NULL DEFAULT 'champion';
 
+-- Requests that wait for their answer, and were answered. What was asked is sealed: `wrapped` is the key, which Vault alone opens.
+CREATE TABLE IF NOT EXISTS promotion.queued (
+    id          text PRIMARY KEY,
+    project     text NOT NULL,
+    name        text NOT NULL,
+    caller      text NOT NULL,
+    asker       jsonb NOT NULL,
+    sealed      bytea NOT NULL,
+    wrapped     text NOT NULL,
+    queued_at   timestamptz NOT NULL,
+    replay_of   text REFERENCES promotion.queued,
+    state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'answered', 'failed')),
+    ended_at    timestamptz,
+    digest      text,
+    answer      jsonb,
+    problem     jsonb
+);
+CREATE INDEX IF NOT EXISTS queued_waiting ON promotion.queued (queued_at) WHERE state = 'queued';
+
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;
-GRANT DELETE ON promotion.predictions TO sallyport_app; -- when their time is over (gateway/keeping.py)
+GRANT DELETE ON promotion.predictions, promotion.queued TO sallyport_app; -- when their time is over (gateway/keeping.py)

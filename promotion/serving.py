@@ -20,6 +20,7 @@ from promotion.inference import DATATYPES, Inference
 from promotion.journal import Journal
 from promotion.loading import Loaded, Models
 from promotion.predictions import Prediction
+from promotion.queueing import Queue, add_routes
 
 MOST_BODY_BYTES = 32 << 20
 SECONDS_A_TOKEN_LASTS, MOST_CALLERS = 1.0, 1_000  # so that an ended login is known as soon as elsewhere
@@ -27,7 +28,7 @@ INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?
 BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Inference.model_json_schema()}}}}
 STATUS = {
     "model_not_found": 404, "invalid_input": 400, "not_authenticated": 401, "busy": 429, "denied": 403, "no_features": 409,
-    "entity_not_found": 404, "entity_ambiguous": 409,
+    "entity_not_found": 404, "entity_ambiguous": 409, "queued_not_found": 404,
 }  # fmt: skip
 
 
@@ -40,9 +41,11 @@ class NotAuthenticated(PromotionError):
 Log = Callable[[list[Prediction]], Awaitable[None]]
 
 
-def create_app(models: Models, *, authenticate: Callable[[str], Caller], log: Log, gather: Gather | None = None) -> FastAPI:
+def create_app(
+    models: Models, *, authenticate: Callable[[str], Caller], log: Log, gather: Gather | None = None, queue: Queue | None = None
+) -> FastAPI:
     """The server. `authenticate` turns a bearer token into who sends it, or raises; `log` keeps predictions before they are
-    given; `gather` gives the live features of entities."""
+    given; `gather` gives the live features of entities; `queue` holds what is to be answered later."""
     app = FastAPI(title="Sallyport model server", openapi_url="/v2/openapi.json", docs_url=None, redoc_url=None)
 
     @app.exception_handler(PromotionError)
@@ -62,7 +65,10 @@ def create_app(models: Models, *, authenticate: Callable[[str], Caller], log: Lo
     def ready() -> dict[str, bool]:
         return {"ready": True}
 
-    _model_routes(app, models, Answering(models, Callers(authenticate).of, Journal(log), gather))
+    callers = Callers(authenticate)
+    _model_routes(app, models, Answering(models, callers.of, Journal(log), gather))
+    if queue is not None:
+        add_routes(app, models, callers.of, queue)
     app.add_middleware(Bounded)
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,8 @@ from gateway.commands.caller import as_user
 from gateway.console import emit_json, fail, say
 from promotion import manifests as kserve
 from promotion.scan import scan_model
+
+POLL_SECONDS = 0.3
 
 
 @click.group()
@@ -60,10 +63,29 @@ def manifests(gateway: Gateway, project: str, name: str, image: str, claim: str,
 @click.argument("name")
 @click.option("--entity", "entities", multiple=True, help="An entity whose live features the model is given; may be repeated.")
 @click.option("--inputs", type=click.File("rb"), help="A request of the Open Inference Protocol (JSON), - for standard input.")
+@click.option("--queue", is_flag=True, help="Have it answered later, durably; `sallyport model answer ID` gives the answer.")
 @as_user
-def infer(gateway: Gateway, name: str, entities: tuple[str, ...], inputs: Any) -> None:
+def infer(gateway: Gateway, name: str, entities: tuple[str, ...], inputs: Any, queue: bool) -> None:
     """Ask the model NAME (or PROJECT.NAME) in production about entities or inputs; the answer is JSON."""
-    emit_json(model_server(gateway).post(f"/v2/models/{quote(name, safe='')}/infer", asked(entities, inputs)))
+    path = f"/v2/models/{quote(name, safe='')}/infer{'/queue' if queue else ''}"
+    emit_json(model_server(gateway).post(path, asked(entities, inputs)))
+
+
+@command.command()
+@click.argument("request_id")
+@click.option("--again", is_flag=True, help="Ask the same again, of the model that is in production now.")
+@click.option("--wait", "seconds", default=60, show_default=True, help="Seconds to wait for the answer.")
+@as_user
+def answer(gateway: Gateway, request_id: str, again: bool, seconds: int) -> None:
+    """The answer to a queued request of yours; exit 1 when it failed or is still to come."""
+    server, until = model_server(gateway), time.monotonic() + seconds
+    if again:
+        request_id = server.post(f"/v2/queued/{quote(request_id, safe='')}/replay")["id"]
+    while (found := server.get(f"/v2/queued/{quote(request_id, safe='')}"))["state"] == "queued" and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    emit_json(found)
+    if found["state"] != "answered":
+        fail(found.get("code", "not_answered_yet"), found.get("error", "The request waits still; ask again later."))
 
 
 def asked(entities: tuple[str, ...], inputs: Any) -> dict[str, Any]:

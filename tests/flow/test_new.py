@@ -21,6 +21,9 @@ from gateway.commands.access import open_lease
 from gateway.commands.model import command as models
 from gateway.commands.model import model_server
 from gateway.commands.new import command
+from gateway.embedded import postgres, processes, stack
+from gateway.embedded.home import Home
+from promotion.queued import prediction_id
 from sandbox.contracts import load_contract
 from sandbox.domains import contract_path
 from sandbox.errors import InvalidFeatures
@@ -71,10 +74,11 @@ def test_a_project_is_made_trained_taken_over_and_promoted(as_user: As, clinic: 
     assert promoted.returncode == 0, promoted.stderr[-2000:]
     promotion = json.loads(promoted.stdout.splitlines()[-1])
     assert promotion["state"] == "awaiting-approval"
-    asked_by_entity(as_user, clinic, promotion["id"], first)
+    asked_by_entity(as_user, clinic, promotion["id"])
+    queued_through_a_kill(clinic)
 
 
-def asked_by_entity(as_user: As, clinic: Path, promotion: str, project: Path) -> None:
+def asked_by_entity(as_user: As, clinic: Path, promotion: str) -> None:
     """The model answers about a live encounter by its id alone, as it does when given the encounter's features."""
     vera = as_user("vera")
     vera.post(f"/v1/promotions/{promotion}/approve", {"role": "model-validator", "meaning": "reviewed"})
@@ -110,6 +114,41 @@ def asked_by_entity(as_user: As, clinic: Path, promotion: str, project: Path) ->
     scoring.delete(f"/v1/leases/{leases[-1]['id']}")  # the server opens another when its own was taken away
     scoring.delete(f"/v1/leases/{leases[0]['id']}")
     assert json.loads(CliRunner().invoke(models, [*asked, "--as", "scoring"]).stdout)["outputs"][-1]["data"] == scores
+
+
+def queued_through_a_kill(clinic: Path) -> None:
+    """Requests that were taken are answered once, though the worker is killed before and while it answers."""
+    home = Home.here()
+    ids = pl.read_csv(clinic / "encounters.csv", infer_schema=False)["encounter_id"][:12].to_list()
+
+    def queue(entity: str) -> str:
+        ended = CliRunner().invoke(models, ["infer", "stay-model", "--entity", entity, "--queue", "--as", "scoring"])
+        assert ended.exit_code == 0, ended.output
+        return str(json.loads(ended.stdout)["id"])
+
+    names = [queue(one) for one in ids[:4]]
+    processes.stop(home, "worker", 9)
+    names += [queue(one) for one in [*ids[4:], "nobody"]]
+    processes.start(home, stack.worker(home))
+    processes.stop(home, "worker", 9)  # what it had begun is begun again by the next
+    processes.start(home, stack.worker(home))
+    answers = [CliRunner().invoke(models, ["answer", one, "--as", "scoring"]) for one in names]
+    assert [one.exit_code for one in answers] == [0] * 12 + [1]
+    assert json.loads(answers[-1].stdout)["code"] == "entity_not_found"
+    every = [word for one in ids for word in ("--entity", one)]
+    direct = CliRunner().invoke(models, ["infer", "stay-model", *every, "--as", "scoring"])
+    scores = json.loads(direct.stdout)["outputs"][-1]["data"]
+    width = len(scores) // 12
+    assert [s for one in answers[:12] for s in json.loads(one.stdout)["response"]["outputs"][-1]["data"]] == pytest.approx(scores)
+    again = CliRunner().invoke(models, ["answer", names[0], "--again", "--as", "scoring"])
+    assert json.loads(again.stdout)["replay_of"] == names[0]
+    assert json.loads(again.stdout)["response"]["outputs"][-1]["data"] == pytest.approx(scores[:width])
+    with psycopg.connect(postgres.superuser(home, "control")) as control:
+        kept = control.execute(
+            "SELECT count(*) FROM promotion.predictions WHERE id = ANY(%s)", ([prediction_id(one) for one in names],)
+        ).fetchone()
+        sealed = control.execute("SELECT string_agg(sealed::text || asker::text, '') FROM promotion.queued").fetchone()
+    assert kept == (12,) and sealed and not [one for one in ids if one in sealed[0]]
 
 
 def given(value: object, column: dict[str, object]) -> object:
