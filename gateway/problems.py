@@ -37,6 +37,23 @@ STATUS: dict[str, int] = {
     "mlflow_unavailable": 503,
 }
 
+_TEXT = {"type": "string"}
+_FIELD = {"type": "object", "required": ["field", "problem"], "properties": {"field": _TEXT, "problem": _TEXT}}
+_PROBLEM: dict[str, Any] = {
+    "description": "A problem (RFC 9457): what was refused and why, and nothing was done.",
+    "content": {MEDIA_TYPE: {"schema": {
+        "title": "Problem", "type": "object", "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT, "decision_id": _TEXT,
+            "reasons": {"type": "array", "items": _TEXT}, "errors": {"type": "array", "items": _FIELD},
+        },
+    }}},
+}  # fmt: skip
+# What the API's description says of every operation's refusals; 422 is named so that FastAPI does not describe one of its own.
+RESPONSES: dict[int | str, dict[str, Any]] = {"default": _PROBLEM, 422: _PROBLEM}
+# What it says of an operation that answers with a file.
+BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
+
 
 class Denied(Exception):
     """Policy said no."""

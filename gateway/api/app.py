@@ -72,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url="/v1/docs",
         redoc_url=None,
+        responses=problems.RESPONSES,
         lifespan=lifespan,
     )
     app.state.services = services

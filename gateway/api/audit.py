@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, PlainTextResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from compliance.disclosures import NOTE, accounting
 from compliance.search import find
 from compliance.tracing import trace
 from gateway import accounting as persons
 from gateway import exporting
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, Moment
 from gateway.catalog import accountings, datasets
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -26,8 +26,8 @@ Seq = Annotated[int | None, Query(ge=0, le=2**62)]
 class NewExport(BaseModel):
     """Which period (from `since`, before `until`; without it: until now), and for which regulation profile."""
 
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: Moment
+    until: Moment | None = None
     profile: str = Field(default="hipaa", pattern=r"^[a-z0-9-]{1,40}$")
     accounting: str | None = Field(default=None, max_length=100, description="An accounting of one person to put in as well.")
 
@@ -37,15 +37,15 @@ class OfPerson(BaseModel):
 
     dataset: str = Field(min_length=1, max_length=200)
     person: str = Field(min_length=1, max_length=500)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 @router.get("/entries")
 def entries(
     given: Given, asking: Asking, after: Annotated[int, Query(ge=0, le=2**62)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    since: AwareDatetime | None = None, until: AwareDatetime | None = None, type: str | None = None, actor: str | None = None,
+    since: Moment | None = None, until: Moment | None = None, type: str | None = None, actor: str | None = None,
     project: str | None = None, object_type: str | None = None, object_id: str | None = None, outcome: str | None = None,
     text: Annotated[str | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:  # fmt: skip
@@ -78,7 +78,7 @@ def traced(given: Given, asking: Asking, id: Annotated[str, Query(min_length=1, 
         return trace(connection, id).as_json()
 
 
-@router.get("/checkpoint")
+@router.get("/checkpoint", response_class=PlainTextResponse)
 def checkpoint(given: Given, asking: Asking) -> PlainTextResponse:
     """The ledger's size and root now, as a signed note (C2SP tlog-checkpoint); keep it, and give it to `audit verify`."""
     require(given, asking, "take a checkpoint")
@@ -93,8 +93,8 @@ def key(given: Given, asking: Asking) -> dict[str, Any]:
 
 @router.get("/disclosures")
 def disclosures(
-    given: Given, asking: Asking, dataset: Annotated[str, Query(max_length=200)], since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    given: Given, asking: Asking, dataset: Annotated[str, Query(max_length=200)], since: Moment | None = None,
+    until: Moment | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Each opening of the dataset's live rows: when, to whom, what, why and under what (45 CFR 164.528)."""
     require(given, asking, "account for disclosures")
@@ -148,7 +148,7 @@ def state(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     return found.as_json()
 
 
-@router.get("/exports/{name}/archive")
+@router.get("/exports/{name}/archive", response_class=FileResponse, responses={200: {"content": {"application/x-tar": {}}}})
 def download(name: str, given: Given, asking: Asking) -> FileResponse:
     """The bundle as one archive."""
     decision = require(given, asking, "download evidence")

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, Moment
 from gateway.catalog import datasets
 
 router = APIRouter(tags=["decisions"], prefix="/decisions")
@@ -18,7 +17,7 @@ MOST = 5_000
 
 @router.get("")
 def decisions(
-    given: Given, asking: Asking, since: AwareDatetime | None = None, until: AwareDatetime | None = None,
+    given: Given, asking: Asking, since: Moment | None = None, until: Moment | None = None,
     after: str | None = None, limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> dict[str, Any]:  # fmt: skip
     """The decisions of the period in the order they were made, from after the cursor `after`; `next` is the next cursor."""

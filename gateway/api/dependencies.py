@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from pydantic import AwareDatetime, BeforeValidator
 
 from gateway.composition import Services
 from gateway.identity import LoginTooOld, NotAuthenticated, Subject
 from gateway.web.sessions import ended
+
+
+def _dated(said: Any) -> Any:
+    """A time as RFC 3339 writes it; pydantic by itself also takes a bare number for seconds since 1970."""
+    if not isinstance(said, str) or "-" not in said[1:]:
+        raise ValueError("a time is written like 2026-11-24T12:00:00Z")
+    return said
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_dated)]
 
 
 def services(request: Request) -> Services:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from gateway import problems
 from gateway.airlock import requests, service
 from gateway.airlock.errors import InvalidUpload
 from gateway.api.dependencies import Asking, Given, require_fresh_login
@@ -58,7 +59,7 @@ def one(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     return service.whole(given, asking, name)
 
 
-@router.get("/egress-requests/{name}/files/{path:path}")
+@router.get("/egress-requests/{name}/files/{path:path}", response_class=FileResponse, responses=problems.BYTES)
 def file(name: str, path: str, given: Given, asking: Asking) -> FileResponse:
     """A file's bytes, for its reviewers, and for everybody of the project once released."""
     return FileResponse(service.content(given, asking, name, path), media_type="application/octet-stream")

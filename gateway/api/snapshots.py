@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from gateway import problems
 from gateway.api.dependencies import Asking, Given
 from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
@@ -85,7 +86,7 @@ def difference(name: str, to: str, given: Given, asking: Asking) -> dict[str, An
     return compare((before, verify_snapshot(before, keys)), (after, verify_snapshot(after, keys))).as_json()
 
 
-@router.get("/snapshots/{name}/files/{path:path}")
+@router.get("/snapshots/{name}/files/{path:path}", response_class=FileResponse, responses=problems.BYTES)
 def file(name: str, path: str, given: Given, asking: Asking) -> FileResponse:
     """One file of the snapshot."""
     folder = _readable(name, given, asking)
