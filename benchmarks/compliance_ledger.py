@@ -26,12 +26,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from compliance.bundle import export_bundle
 from compliance.canonical import canonical_json
 from compliance.entries import Actor, Entry, ObjectRef, rfc3339
-from compliance.ledger import FIRST_PREVIOUS, append, leaf_hash
+from compliance.ledger import FIRST_PREVIOUS, append, integrate, leaf_hash
 from compliance.publishing import ledger_tree
 from compliance.verify import consistent, verify_bundle
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WRITERS = (1, 8, 32)
+INTEGRATE_SECONDS = 0.25  # as gateway/worker.py does it
 PLAIN = (
     "CREATE TABLE plain (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),"
     " type text, occurred_at timestamptz, actor text, project text, object_type text, object_id text, outcome text, body text);"
@@ -88,18 +89,29 @@ def write(url: str, way: str, worker: int, until: float, done: Any) -> None:
     done.put((len(times), statistics.median(times) if times else 0.0))
 
 
+def place(url: str, stop: Any) -> None:
+    """Entries get their place in the order as the worker gives it to them, until `stop`; and then the rest."""
+    with psycopg.connect(url) as connection:
+        while not stop.wait(INTEGRATE_SECONDS):
+            integrate(connection)
+        integrate(connection)
+
+
 def rate(url: str, way: str, writers: int, seconds: float) -> dict[str, float]:
-    """Transactions a second of so many processes, and the median time of one."""
+    """Transactions a second of so many processes, every entry in its place at the end, and the median time of one."""
     context = multiprocessing.get_context("fork")
     done = context.Queue()
     until = time.time() + seconds + 0.5
     workers = [context.Process(target=write, args=(url, way, worker, until, done)) for worker in range(writers)]
+    stop = context.Event()
+    placing = context.Process(target=place, args=(url, stop))
     began = time.time()
-    for worker in workers:
-        worker.start()
+    for process in (*workers, placing):
+        process.start()
     results = [done.get() for _ in workers]
-    for worker in workers:
-        worker.join()
+    stop.set()
+    for process in (*workers, placing):
+        process.join()
     took = time.time() - began
     return {
         "transactions_per_second": round(sum(count for count, _ in results) / took, 1),
@@ -216,6 +228,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=("appending", "many"), help="one half of it")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each number of writers writes")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="sp-bench-"))
@@ -225,10 +238,13 @@ def main() -> None:
             url = server.get_uri()
             with psycopg.connect(url) as connection:
                 connection.execute((resources.files("compliance") / "schema.sql").read_text("utf-8"))  # type: ignore[arg-type]
-            found: dict[str, Any] = {"appending": appending(url, given.seconds)}
-            fill(url, given.entries)
-            found["exporting"] = exporting(url, folder / "bundle", given.entries)
-            found["proving"] = proving(url, given.entries)
+            found: dict[str, Any] = {}
+            if given.only != "many":
+                found["appending"] = appending(url, given.seconds)
+            if given.only != "appending":
+                fill(url, given.entries)
+                found["exporting"] = exporting(url, folder / "bundle", given.entries)
+                found["proving"] = proving(url, given.entries)
         print(json.dumps(found, indent=2))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -171,6 +171,7 @@ def state(promotion: str) -> dict[str, Any]:
 
 def counted(promotions: list[str]) -> dict[str, int]:
     """How many checks are missing or stand twice, in the table and in the ledger, and the same of the promotions' ends."""
+    from compliance.ledger import integrate
     from gateway.composition import compose
     from gateway.settings import Settings
     from promotion.checks import CHECKS
@@ -182,6 +183,7 @@ def counted(promotions: list[str]) -> dict[str, int]:
             table = Counter(
                 name for (name,) in connection.execute("SELECT name FROM promotion.checks WHERE request = %s", (one,))
             )
+            integrate(connection)
             rows = connection.execute("SELECT type, canonical FROM ledger.entries WHERE object_type = 'model'").fetchall()
             named = [(kind, json.loads(bytes(canonical))["refs"]) for kind, canonical in rows]
             entries = Counter((kind, refs.get("check")) for kind, refs in named if refs.get("promotion") == one)

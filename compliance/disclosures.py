@@ -14,6 +14,8 @@ from typing import Any
 
 from psycopg import Connection
 
+from compliance.ledger import integrate
+
 NOTE = (
     "The ledger holds no value of live data, so it cannot tell whose rows were read: each line is a disclosure of everybody whose"
     " rows stood in the dataset then. Disclosures outside Sallyport are not in it."
@@ -73,6 +75,7 @@ def accounting(
     connection: Connection[Any], dataset: str, *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[dict[str, Any]]:
     """Each disclosure of the dataset recorded in [since, until), in order."""
+    integrate(connection)
     values = (list(OPENED), dataset, since, since, until, until)
     for raw, statements in connection.execute(QUERY, values).fetchall():
         yield _disclosure(json.loads(bytes(raw)), int(statements))
@@ -99,6 +102,7 @@ def live_reads(
     connection: Connection[Any], dataset: str, since: datetime | None, until: datetime | None, basis: str
 ) -> Iterator[Line]:
     """Each reading of the dataset's live rows by a check of a model."""
+    integrate(connection)
     for (raw,) in connection.execute(READS, (dataset, since, since, until, until)).fetchall():
         entry = json.loads(bytes(raw))
         yield Line(
@@ -112,6 +116,7 @@ def live_reads(
 def released(connection: Connection[Any], project: str, since: datetime | None, until: datetime | None) -> Iterator[Line]:
     """Each release of outputs of the dataset's project."""
     basis = "an output of the project, which two people looked at before it left; whose rows went into it is not on record"
+    integrate(connection)
     for (raw,) in connection.execute(RELEASED, (project, since, since, until, until)).fetchall():
         entry = json.loads(bytes(raw))
         yield Line(

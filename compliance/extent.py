@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from compliance.errors import ExportFailed
-from compliance.ledger import period
+from compliance.ledger import integrate, period
 
 ROWS = 10_000
 MOST_HOLES = 1_000_000
@@ -54,6 +54,7 @@ def find_extent(connection: Connection[Any], since: datetime, until: datetime, p
     The ledger is taken as it was at the next published checkpoint, else one entry further, so that the same period gives
     the same extent however much was appended since.
     """
+    integrate(connection)
     head = _number(connection, "SELECT max(seq) FROM ledger.entries", ())
     if head - _number(connection, "SELECT count(*) FROM ledger.entries", ()) > MOST_HOLES:
         raise ExportFailed("So much of the ledger is gone that nothing can be proven; restore it from a backup.")

@@ -1,14 +1,14 @@
 """The ledger in PostgreSQL: entries in canonical JSON, each holding the hash of the one before it.
 
-`append` is part of the caller's transaction, so a state change and its evidence are written together or not at all. Writers take
-turns on one advisory lock held to the end of the transaction, so sequence numbers have no gap, also after a rollback.
+`append` is part of the caller's transaction, so a state change and its evidence are written together or not at all; no writer
+waits for another. What was committed gets its place in the order by `integrate`, which everything here that reads does first, so
+a reader sees every entry whose effect it can see. docs/decisions/0003 says why, and what was rejected.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -22,21 +22,18 @@ VERSION = 1
 LEAF_PREFIX = b"\x00"  # RFC 9162 2.1.1: a leaf's hash is SHA-256(0x00 || leaf)
 FIRST_PREVIOUS = "sha256:" + "0" * 64
 DEFAULT_SOURCE = "gateway"
-KNOWN_ONLY_THEN = {"prev": '"sha256:', "recorded_at": '"', "seq": "", "source_seq": ""}  # and what stands before them
-APPEND = "SELECT * FROM ledger.append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+PLACE = uuid4().hex  # nobody else knows it, so no value of an entry holds it
+KNOWN_ONLY_THEN = {"prev": "sha256:" + PLACE, "recorded_at": PLACE, "seq": "#" + PLACE, "source_seq": "#" + PLACE}
+APART = "\x1f"  # canonical JSON holds no control character
+APPEND = (
+    "INSERT INTO ledger.accepted"
+    " (pieces, id, type, occurred_at, recorded_at, actor, project, object_type, object_id, outcome, source)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Where an entry stands: its sequence number from 1, its id and its leaf hash as `sha256:<hex>`."""
-
-    seq: int
-    id: str
-    hash: str
-
-
-def append(connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_SOURCE, now: datetime | None = None) -> Recorded:
-    """`entry` is the last of the ledger once the caller's transaction commits.
+def append(connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_SOURCE, now: datetime | None = None) -> str:
+    """`entry` is in the ledger once the caller's transaction commits; its id.
 
     `now` is when it is recorded (default: the database's clock); `source` names the writer whose numbers show gaps.
     """
@@ -45,25 +42,31 @@ def append(connection: Connection[Any], entry: Entry, *, source: str = DEFAULT_S
         pieces(entry, identity, source), identity, entry.type, entry.occurred_at, now, entry.actor.id, entry.project,
         entry.object.type, entry.object.id, entry.outcome, source,
     )  # fmt: skip
-    row = connection.execute(APPEND, values).fetchone()
-    assert row is not None
-    return Recorded(seq=row[0], id=identity, hash=f"sha256:{bytes(row[1]).hex()}")
+    connection.execute(APPEND, values)
+    return identity
 
 
-def pieces(entry: Entry, identity: str, source: str) -> list[bytes]:
-    """The entry's canonical JSON, cut where the database puts in what it alone knows: `prev`, `recorded_at` and two numbers."""
-    known = entry.as_json() | {"v": VERSION, "id": identity, "source": source}
-    cut, text = [], b"{"
-    for name in sorted([*known, *KNOWN_ONLY_THEN]):  # all ASCII, so this is the order of RFC 8785
-        text += b'"%b":' % name.encode()
-        if name in known:
-            text += canonical_json(known[name])
-        else:
-            opening = KNOWN_ONLY_THEN[name].encode()
-            cut.append(text + opening)
-            text = opening[:1]
-        text += b","
-    return [*cut, text[:-1] + b"}"]
+def integrate(connection: Connection[Any]) -> int:
+    """Every entry committed so far has its place in the order, for good; how many got theirs now.
+
+    It is a transaction of its own, unless the caller is in one; a caller that may only read gets the ledger as it is.
+    """
+    with connection.transaction():
+        row = connection.execute("SELECT ledger.integrate()").fetchone()
+    return int(row[0]) if row else 0
+
+
+def integrate_after_those_writing(connection: Connection[Any]) -> None:
+    """As `integrate`, once those who append now have ended: whatever is appended later is recorded later than this moment."""
+    with connection.transaction():
+        connection.execute("SELECT ledger.await_writers()")
+    integrate(connection)
+
+
+def pieces(entry: Entry, identity: str, source: str) -> str:
+    """The entry's canonical JSON, with APART in the place of each value that the database alone knows."""
+    whole = canonical_json(entry.as_json() | {"v": VERSION, "id": identity, "source": source} | KNOWN_ONLY_THEN).decode()
+    return whole.replace(f'"#{PLACE}"', APART).replace(PLACE, APART)
 
 
 def leaf_hash(canonical: bytes) -> bytes:
@@ -71,10 +74,18 @@ def leaf_hash(canonical: bytes) -> bytes:
     return hashlib.sha256(LEAF_PREFIX + canonical).digest()
 
 
+def last_seq(connection: Connection[Any]) -> int:
+    """The number of the last entry; 0 for an empty ledger."""
+    integrate(connection)
+    row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
 def read(
     connection: Connection[Any], *, after: int = 0, until: int | None = None, batch: int = 2_000
 ) -> Iterator[tuple[int, bytes]]:
     """(seq, canonical bytes) of every entry after `after` up to `until`, in order, read in batches."""
+    integrate(connection)
     while True:
         rows = connection.execute(
             "SELECT seq, canonical FROM ledger.entries WHERE seq > %s AND (%s::bigint IS NULL OR seq <= %s)"

@@ -18,6 +18,7 @@ from compliance.attestations import Signer
 from compliance.checkpoints import ORIGIN, sign_checkpoint, size_of
 from compliance.errors import LedgerRewritten
 from compliance.extent import leaf_hashes
+from compliance.ledger import last_seq
 from compliance.merkle import Tree
 
 MOST_IN_BUNDLE = 200
@@ -57,8 +58,7 @@ def publish(folder: Path, checkpoint: bytes) -> Path:
 
 def ledger_tree(connection: Connection[Any]) -> Tree:
     """The Merkle tree over all entries that stand now."""
-    row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
-    return Tree(int(row[0] or 0) if row else 0, lambda first, end: leaf_hashes(connection, first, end))
+    return Tree(last_seq(connection), lambda first, end: leaf_hashes(connection, first, end))
 
 
 def new_checkpoint(connection: Connection[Any], signer: Signer, folder: Path, *, origin: str = ORIGIN) -> bytes:
@@ -77,8 +77,7 @@ def publish_growth(connection: Connection[Any], signer: Signer, folder: Path, *,
     Holds the ledger against the newest one only, so that it may be done often: that one was held against those before it.
     """
     newest = published(folder)[-1:]
-    row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
-    if newest and row and row[0] == size_of(newest[0]):
+    if newest and last_seq(connection) == size_of(newest[0]):
         return None
     tree = ledger_tree(connection)
     for note in newest:

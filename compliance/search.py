@@ -9,6 +9,8 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from compliance.ledger import integrate
+
 COLUMNS = ("type", "actor", "project", "object_type", "object_id", "outcome")
 
 
@@ -37,5 +39,6 @@ def find(
     query = sql.SQL("SELECT canonical, hash FROM ledger.entries WHERE {} ORDER BY seq LIMIT %s").format(
         sql.SQL(" AND ").join(conditions)
     )
+    integrate(connection)
     rows = connection.execute(query, (*values, limit)).fetchall()
     return [json.loads(bytes(raw)) | {"hash": f"sha256:{bytes(leaf).hex()}"} for raw, leaf in rows]

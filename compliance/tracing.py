@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from compliance.gathering import readable
+from compliance.ledger import integrate
 
 MOST_ENTRIES, MOST_ROUNDS = 1_000, 6
 # What binds entries to one another. What many unrelated things share (dataset, purpose, policies' digest) is not followed.
@@ -45,6 +46,7 @@ def trace(connection: Connection[Any], start: str) -> Trace:
     known: dict[str, None] = {}
     entries: dict[int, dict[str, Any]] = {}
     wanted, whole = [start], True
+    integrate(connection)
     for _ in range(MOST_ROUNDS):
         rows = connection.execute(NAMED, ([_quoted(one) for one in wanted], MOST_ENTRIES)).fetchall()
         known.update(dict.fromkeys(wanted))

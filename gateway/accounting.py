@@ -16,6 +16,7 @@ from psycopg import Connection
 
 from compliance.disclosures import NOTE_OF_PERSON, Line, accounting, live_reads, released
 from compliance.entries import Actor
+from compliance.ledger import integrate
 from gateway.catalog import accountings, snapshots
 from gateway.catalog.accountings import Accounting
 from gateway.catalog.datasets import Dataset
@@ -84,6 +85,7 @@ def account(
         standing = person_stands(dataset.contract, person, live)
     search = Search(given, dataset, key, person, since, until, standing)
     with given.pool.connection() as connection:
+        integrate(connection)
         held, without = _snapshots(connection, search, who)
         lines = [*_live(connection, search), *held, *_predictions(connection, search)]
         lines += released(connection, dataset.project, since, until)

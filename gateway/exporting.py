@@ -19,7 +19,7 @@ from compliance.checkpoints import ORIGIN, verifier_key
 from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
 from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, readable
-from compliance.ledger import read
+from compliance.ledger import integrate_after_those_writing, read
 from compliance.regulations import load_profile
 from compliance.supplements import Supplement, disclosures_of_person
 from compliance.verify import fingerprint_of, public_key
@@ -32,8 +32,6 @@ from policies.decisions import Decision
 
 CHECKPOINTS = "checkpoints"
 NAME = re.compile(r"[0-9a-f]{32}")
-# Waits for those who append now, whose entries may be of the period (compliance/schema.sql takes the same lock).
-AFTER_THOSE_WRITING = "SELECT pg_advisory_xact_lock(1511069959)"
 # Every signed statement and what it is about, by which entries refer to it.
 ENVELOPES = (
     "SELECT id, envelope FROM catalog.snapshots WHERE envelope IS NOT NULL"
@@ -166,7 +164,7 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
     keys = Keys(given.signer, attestations=given.public_keys())
     with given.pool.connection() as connection:
-        connection.execute(AFTER_THOSE_WRITING)
+        integrate_after_those_writing(connection)  # their entries may be of the period
     with given.pool.connection() as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         made = export_bundle(

@@ -137,7 +137,9 @@ def _counted(connection: Connection[Any]) -> list[str]:
     leases = connection.execute("SELECT count(*) FROM access.leases WHERE state = 'open' AND expires > now()").fetchall()
     promotions = connection.execute("SELECT state, count(*) FROM promotion.requests GROUP BY 1").fetchall()
     snapshots = connection.execute("SELECT state, count(*) FROM catalog.snapshots GROUP BY 1").fetchall()
-    ledger = connection.execute("SELECT coalesce(max(seq), 0) FROM ledger.entries").fetchall()
+    ledger = connection.execute(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM ledger.entries), (SELECT count(*) FROM ledger.accepted)"
+    ).fetchall()
     return [
         *metric("sallyport_decisions_total", "counter", "Policy decisions.", [
             ({"action": action, "outcome": "allow" if allow else "deny"}, number) for action, allow, number in decisions
@@ -145,7 +147,10 @@ def _counted(connection: Connection[Any]) -> list[str]:
         *metric("sallyport_leases_open", "gauge", "Leases on live data that are open now.", [({}, leases[0][0])]),
         *metric("sallyport_promotions", "gauge", "Promotions by state.", [({"state": s}, n) for s, n in promotions]),
         *metric("sallyport_snapshots", "gauge", "Snapshots by state.", [({"state": s}, n) for s, n in snapshots]),
-        *metric("sallyport_ledger_entries", "gauge", "Entries of the ledger.", [({}, ledger[0][0])]),
+        *metric("sallyport_ledger_entries", "gauge", "Entries of the ledger.", [({}, sum(ledger[0]))]),
+        *metric("sallyport_ledger_entries_without_place", "gauge", "Entries that wait for their place in the order.", [
+            ({}, ledger[0][1])
+        ]),
         *metric("sallyport_jobs_waiting", "gauge", "Jobs that no worker has begun.", [({}, _waiting(connection))]),
     ]  # fmt: skip
 

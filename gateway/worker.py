@@ -14,6 +14,7 @@ from functools import cache
 
 from dbos import DBOS, DBOSConfig
 
+from compliance.ledger import integrate
 from gateway import building, checking, exporting, forgotten, queueing, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
@@ -36,6 +37,7 @@ from gateway.tracing import begin_traces, end_traces, span
 from promotion import monitoring
 
 POLL_SECONDS = 0.2
+INTEGRATE_SECONDS = 0.25
 RECONCILE_SECONDS, ROUNDS_BETWEEN_WATCHES, ROUNDS_BETWEEN_CHECKPOINTS = 5.0, 6, 12
 log = logging.getLogger("sallyport.worker")
 _services: Services | None = None
@@ -163,6 +165,17 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
             log.warning("reconciling failed: %s", type(error).__name__)
 
 
+def integrate_until(stop: threading.Event, given: Services) -> None:
+    """Entries get their place in the ledger's order soon after they were committed, also while nobody reads it."""
+    while not stop.wait(INTEGRATE_SECONDS):
+        try:
+            with given.pool.connection() as connection:
+                integrate(connection)
+        except Exception as error:
+            log.warning("giving entries their place in the ledger failed: %s", type(error).__name__)
+            stop.wait(RECONCILE_SECONDS)
+
+
 def _follower(given: Services) -> Follower | None:
     """Follows the statement log of the embedded server, or of another where a setting says where that is."""
     if given.settings.statement_log is not None:
@@ -191,6 +204,7 @@ def main() -> None:
         signal.signal(name, lambda *_: stop.set())
     if follower := _follower(given):
         threading.Thread(target=follow_until, args=(stop, follower), daemon=True).start()
+    threading.Thread(target=integrate_until, args=(stop, given), daemon=True).start()
     warm = threading.Thread(target=checking.warm_up, daemon=True)
     warm.start()
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))

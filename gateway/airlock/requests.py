@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from compliance.canonical import canonical_json
 from compliance.canonical import digest as digest_of
 from compliance.entries import Actor, Entry, ObjectRef
-from compliance.ledger import append
+from compliance.ledger import append, integrate
 from gateway.airlock.errors import EgressNotFound, WrongState
 from sandbox.airlock.states import EVENTS, TRANSITIONS, State
 
@@ -151,6 +151,7 @@ def lock_project(connection: Connection[Any], project: str) -> None:
 
 def history(connection: Connection[Any], request: str) -> list[dict[str, Any]]:
     """What happened to the request, from the ledger, without who voted how."""
+    integrate(connection)
     rows = connection.execute(
         "SELECT seq, type, occurred_at, actor, outcome FROM ledger.entries WHERE object_type = 'egress' AND object_id = %s"
         " AND type <> 'egress:voted' ORDER BY seq", (request,),

@@ -35,9 +35,9 @@ def record(body: Cell, given: Given, asking: Asking) -> dict[str, Any]:
         given.enforcer.refuse(asking, "run", resource, reason="not_in_project", what="work in this project")
     measured = {"seconds": body.seconds, "status": body.status} if body.event == "ended" else {}
     with given.pool.connection() as connection:
-        recorded = append(connection, Entry(
+        identity = append(connection, Entry(
             type=EVENTS[body.event], actor=asking.actor(), object=ObjectRef("kernel", body.kernel, body.code_hash),
             project=body.project, outcome="failed" if body.status == "error" else "done", refs={"cell": body.cell},
             detail=measured, occurred_at=given.clock(),
         ))  # fmt: skip
-    return {"seq": recorded.seq}
+    return {"id": identity}

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
+from compliance.ledger import last_seq
 from compliance.regulations import profile_names
 from compliance.search import COLUMNS
 from gateway.api import audit as api
@@ -113,8 +114,7 @@ def _export(given: Services, entry: dict[str, Any]) -> dict[str, Any]:
 
 def _size(given: Services) -> int:
     with given.pool.connection() as connection:
-        row = connection.execute("SELECT max(seq) FROM ledger.entries").fetchone()
-    return int(row[0] or 0) if row else 0
+        return last_seq(connection)
 
 
 def _day(text: str) -> datetime:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from compliance.entries import Actor, Entry, ObjectRef
-from compliance.ledger import Recorded, append
+from compliance.ledger import append, integrate
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
@@ -76,11 +76,12 @@ def decision(number: int = 1, **changes: Any) -> Entry:
     return Entry(**(values | changes))
 
 
-def fill(connection: psycopg.Connection[Any], count: int, *, first: int = 1, **changes: Any) -> list[Recorded]:
-    """`count` entries, one a minute, committed."""
+def fill(connection: psycopg.Connection[Any], count: int, *, first: int = 1, **changes: Any) -> list[str]:
+    """`count` entries, one a minute, committed and in their place; their ids."""
     made = [
         append(connection, decision(number, **changes), now=START + timedelta(minutes=number))
         for number in range(first, first + count)
     ]
     connection.commit()
+    integrate(connection)
     return made

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from compliance.ledger import integrate
 from gateway.client import Gateway
 from gateway.commands.access import open_lease
 from gateway.composition import Services
@@ -73,6 +74,7 @@ def entries(services: Services, event: str, **refs: str) -> list[dict[str, Any]]
     import json
 
     with services.pool.connection() as connection:
+        integrate(connection)
         rows = connection.execute("SELECT canonical FROM ledger.entries WHERE type = %s ORDER BY seq", (event,)).fetchall()
     found = [json.loads(bytes(row[0])) for row in rows]
     return [one for one in found if all(one["refs"].get(name) == value for name, value in refs.items())]

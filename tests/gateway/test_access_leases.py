@@ -18,6 +18,7 @@ import pytest
 from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, paused, superuser
 
 from compliance.entries import Actor
+from compliance.ledger import integrate
 from gateway.access import leases, views
 from gateway.access.service import AccessService
 from gateway.catalog import datasets
@@ -243,6 +244,7 @@ def test_neither_ledger_nor_database_nor_logs_hold_a_credential(
     found = [path.name for path in (stack_home / "logs").iterdir() if str(password) in path.read_text("utf-8", "replace")]
     assert found == []
     with services.pool.connection() as connection:
+        integrate(connection)
         held = connection.execute(
             "SELECT count(*) FROM ledger.entries WHERE position(%s IN convert_from(canonical, 'UTF8')) > 0", (password,)
         ).fetchone()

@@ -15,6 +15,7 @@ import pytest
 from leasing import AsUser, entries, in_place, lease
 from psycopg_pool import ConnectionPool
 
+from compliance.ledger import integrate
 from gateway.access import statements
 from gateway.access.statements import Follower, parse
 from gateway.composition import Services, compose
@@ -115,6 +116,7 @@ def follower(database_url: str, tmp_path: Path) -> Iterator[Follower]:
 
 def recorded(follower: Follower, event: str = "statement:run") -> list[dict[str, Any]]:
     with follower.pool.connection() as connection:
+        integrate(connection)
         rows = connection.execute("SELECT canonical FROM ledger.entries WHERE type = %s ORDER BY seq", (event,)).fetchall()
     return [json.loads(bytes(row[0])) for row in rows]
 
@@ -193,6 +195,7 @@ def test_what_pgaudit_says_stands_with_the_statement_it_is_about(follower: Follo
     (tmp_path / "postgres-1.json").write_bytes(b"".join(lines))
     assert follower.step() == 2
     with follower.pool.connection() as connection:
+        integrate(connection)
         rows = connection.execute("SELECT canonical FROM ledger.entries ORDER BY seq").fetchall()
     two, one = (json.loads(bytes(row[0]))["detail"] for row in rows)
     assert "views" not in two and (one["views"], one["classes"]) == (["patients"], ["READ"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from compliance.ledger import integrate
 from gateway.embedded import openbao, postgres, processes, provision, renewing, stack, users
 from gateway.embedded.home import Home
 from gateway.errors import VaultError, VaultUnavailable
@@ -42,6 +43,7 @@ def write(vault: Vault) -> None:
 
 def renewals(home: Home) -> int:
     with psycopg.connect(postgres.superuser(home, "control")) as connection:
+        integrate(connection)
         rows = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = 'vault:reconfigured'").fetchone()
     return int(rows[0]) if rows else 0
 

@@ -23,6 +23,7 @@ from compliance.attestations import Statement, Subject, sign_statement
 from compliance.bundle import export_bundle
 from compliance.canonical import digest_file
 from compliance.gathering import Attestation
+from compliance.ledger import integrate
 from compliance.verify import verify_bundle
 from gateway import serve
 from gateway.catalog.projects import wrapped_key
@@ -151,6 +152,7 @@ def restored(archive: tuple[Path, dict[str, Any]]) -> Iterator[Restored]:
 
 def events(home: Home) -> list[str]:
     with psycopg.connect(postgres.superuser(home, "control")) as connection:
+        integrate(connection)
         return [event for (event,) in connection.execute("SELECT type FROM ledger.entries ORDER BY seq").fetchall()]
 
 

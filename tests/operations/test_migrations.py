@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from compliance.ledger import FIRST_PREVIOUS, integrate, leaf_hash
 from gateway.embedded import databases
 from gateway.errors import DatabaseNewer
 from gateway.operations import migrations
 
 
 @pytest.fixture
-def baseline(database_url: str) -> psycopg.Connection[Any]:
-    """A control database of the baseline, with a project in it."""
+def baseline(database_url: str, tmp_path: Path) -> psycopg.Connection[Any]:
+    """A control database of the baseline, with a promotion in it."""
     connection = psycopg.connect(database_url)
     for package, name in databases.SCHEMAS:
         connection.execute(databases._text(package, name))
-    assert migrations.upgrade(connection) == [1]
+    assert migrations.upgrade(connection, tmp_path / "none") == [1]
     connection.execute(
         "INSERT INTO promotion.requests SELECT 'r1', 'p', 'm', 1, 'd', 'low', 'dana', NULL, 'c', 'c', 's', now(), now()"
     )
@@ -34,6 +36,7 @@ def written(folder: Path, *steps: str) -> Path:
 
 
 def migrated(connection: psycopg.Connection[Any]) -> list[Any]:
+    integrate(connection)
     rows = connection.execute("SELECT canonical FROM ledger.entries WHERE type = 'schema:migrated'").fetchall()
     return [bytes(row[0]).decode() for row in rows]
 
@@ -63,8 +66,9 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(baseline: Any, tmp_path
 
 
 def test_a_database_of_a_newer_release_is_refused(baseline: Any, tmp_path: Path) -> None:
-    migrations.upgrade(baseline, written(tmp_path, "SELECT 1"))
-    with pytest.raises(DatabaseNewer, match="version 2"):
+    steps = ["SELECT 1"] * (len(migrations.migrations()) + 1)
+    migrations.upgrade(baseline, written(tmp_path, *steps))
+    with pytest.raises(DatabaseNewer, match=f"version {1 + len(steps)}"):
         migrations.upgrade(baseline)
 
 
@@ -77,3 +81,29 @@ def test_steps_with_a_gap_are_refused(tmp_path: Path) -> None:
     (tmp_path / "0003_late.sql").write_text("SELECT 1")
     with pytest.raises(AssertionError, match="without a gap"):
         migrations.migrations(tmp_path)
+
+
+OLD_APPEND = (
+    'SELECT ledger.append(ARRAY[\'{"prev":"sha256:\', \'","recorded_at":"\', \'","seq":\', \',"source_seq":\', \'}\']::bytea[],'
+    " gen_random_uuid(), 'test:written', now(), NULL, 'a', NULL, 'b', 'c', 'done', 'gateway')"
+)
+
+
+def test_a_ledger_written_in_order_goes_on_where_it_stood(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute((Path(__file__).parent / "ledger_version_1.sql").read_bytes())
+        migrations.upgrade(connection, tmp_path / "none")
+        for _ in range(3):
+            connection.execute(OLD_APPEND)
+        for package, name in databases.SCHEMAS:
+            connection.execute(databases._text(package, name))
+        assert migrations.upgrade(connection)
+        connection.commit()
+        integrate(connection)
+        raw = [bytes(line) for (line,) in connection.execute("SELECT canonical FROM ledger.entries ORDER BY seq")]
+        assert [json.loads(line)["source_seq"] for line in raw] == [1, 2, 3, 4]
+        held = [json.loads(line)["prev"] for line in raw]
+        assert held == [FIRST_PREVIOUS, *(f"sha256:{leaf_hash(line).hex()}" for line in raw[:-1])]
+        connection.execute("SET ROLE sallyport_app")
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            connection.execute(OLD_APPEND)

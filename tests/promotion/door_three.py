@@ -14,6 +14,7 @@ from hostile_artefacts import small_onnx
 
 from compliance.attestations import Statement, Subject, sign_statement
 from compliance.entries import Actor
+from compliance.ledger import integrate
 from policies.client import PolicyClient
 from promotion import approvals, deployments, requests
 from promotion.checks.context import CheckResult, Finding
@@ -121,6 +122,7 @@ class Gate:
         return self.deploy(self.approve(self.checked(data, **given)))
 
     def events(self) -> list[tuple[str, str]]:
+        integrate(self.connection)
         rows = self.connection.execute("SELECT type, outcome FROM ledger.entries ORDER BY seq").fetchall()
         return [(event, outcome) for event, outcome in rows]
 

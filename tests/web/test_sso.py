@@ -16,6 +16,7 @@ import pytest
 from bao_provider import MAPPING, BaoProvider, provider
 from fastapi.testclient import TestClient
 
+from compliance.ledger import integrate
 from gateway.api.app import create_app
 from gateway.composition import Services, compose
 from gateway.oidc import CALLBACK
@@ -78,6 +79,7 @@ def said(given: Services, event: str) -> list[dict[str, Any]]:
     import json
 
     with given.pool.connection() as connection:
+        integrate(connection)
         rows = connection.execute("SELECT canonical FROM ledger.entries WHERE type = %s ORDER BY seq", (event,)).fetchall()
     return [json.loads(bytes(row[0])) for row in rows]
 
