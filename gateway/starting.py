@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
 from collections.abc import Callable
 from typing import ClassVar
@@ -28,6 +29,7 @@ WHAT_TO_DO = {
 
 def begin(*, writes: bool = True) -> Services:
     """The parts of a server, connected; each folder it `writes` to exists. Raises GatewayError."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash writes no core file: keys and live values are in memory
     settings = Settings.of_server()
     if not settings.approle_file.is_file():
         raise SettingsInvalid(f"SALLYPORT_APPROLE_FILE: there is no file {settings.approle_file}.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -46,6 +48,17 @@ def database_url(postgres_url: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
 
 
+@contextmanager
+def core_files_kept() -> Iterator[None]:
+    """What is started now is as on a machine that keeps core files, whatever this one does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
 @pytest.fixture(scope="session")
 def stack_home() -> Iterator[Path]:
     """The home of an embedded stack that runs as long as the session; what tests put in it stays for the others."""
@@ -57,7 +70,8 @@ def stack_home() -> Iterator[Path]:
     os.environ["SALLYPORT_HOME"] = str(folder)
     home = Home.here()
     try:
-        stack.up(home, lambda name, seconds: None)
+        with core_files_kept():
+            stack.up(home, lambda name, seconds: None)
         yield folder
     finally:
         stack.down(home, lambda name, seconds: None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -123,6 +125,8 @@ def _launch(home: Home, part: Part) -> None:
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             raise StackError(f"{part.name} cannot be started: {type(error).__name__}.") from error
+    with suppress(ProcessLookupError):  # it has ended at once, as `record` says
+        resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))  # what it holds in memory is written to no core file
     record(home, part.name, child.pid)
 
 

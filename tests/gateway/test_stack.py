@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def test_two_homes_use_other_ports_and_sockets(stack_home: Path, tmp_path: Path)
     assert not set(mine.values()) & set(theirs.values())
     assert other.sockets != Home(stack_home).sockets
     other.sockets.rmdir()
+
+
+def test_no_part_can_leave_a_core_file(stack_home: Path) -> None:
+    home = Home(stack_home)
+    for name in ("gateway", "worker", "model_server", "mlflow", "postgres", "openbao"):
+        process = processes.running(home, name)
+        assert process is not None
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), name
 
 
 def test_secrets_can_be_read_by_this_account_only(stack_home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from gateway.client import Gateway, Refusal
@@ -111,7 +113,9 @@ def test_a_vault_login_that_is_none_is_said_by_every_server(production: Environm
 def second(production: Environment, tmp_path: Path) -> Iterator[str]:
     """The address of a second gateway of the same databases and Vault, which knows of them by variables alone."""
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "gateway.http"], env=production, stdout=log, stderr=log)
+        # As on a machine that keeps core files, whatever this one does.
+        command = ["bash", "-c", 'ulimit -c "$(ulimit -Hc)"; exec "$0" -m gateway.http', sys.executable]
+        process = subprocess.Popen(command, env=production, stdout=log, stderr=log)
     try:
         for _ in range(600):
             assert process.poll() is None, (tmp_path / "log").read_text()
@@ -125,6 +129,19 @@ def second(production: Environment, tmp_path: Path) -> Iterator[str]:
         process.terminate()
         process.wait(20)
         Path(production["SALLYPORT_GATEWAY_SOCKET"]).unlink(missing_ok=True)
+
+
+def test_a_server_that_was_started_by_itself_leaves_no_core_file_either(second: str, stack_home: Path) -> None:
+    port = second.rpartition(":")[2]
+    (found,) = [one for one in psutil.process_iter() if _is_second(one, port)]
+    assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{found.pid}/limits").read_text())
+
+
+def _is_second(process: psutil.Process, port: str) -> bool:
+    try:
+        return process.environ().get("SALLYPORT_GATEWAY_URL", "").endswith(f":{port}") and "gateway.http" in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 def test_two_gateways_share_one_ledger_without_a_gap(second: str, as_user: Callable[[str], Gateway], stack_home: Path) -> None:
