@@ -15,14 +15,17 @@ class Bounds:
 
     `linkage` bounds the chance that the attacker who holds true quasi-identifiers names the right row, `linkage_unique` the share
     of persons for whom one row fits; `linkage_all` the chance with all that is released but direct identifiers; `drift` the
-    distance of each column's distribution; `canary_leak` the upper bound of the share of planted identifiers that leak; `t` t.
+    distance of each column's distribution from that of all live rows as treated, `distortion` from the untreated; `canary_leak`
+    the upper bound of the share of planted identifiers that leak, `words_lost` the share of ordinary words beside them; `t` t.
     """
 
     linkage: float | None = 0.09
     linkage_unique: float | None = 0.0
     linkage_all: float | None = None
     drift: float | None = 0.25
+    distortion: float | None = None
     canary_leak: float | None = 0.06
+    words_lost: float | None = 0.05
     t: float | None = None
 
     @classmethod
@@ -60,10 +63,14 @@ def _measured(
         yield "the chance to link by quasi-identifiers", linkage["quasi"]["expected"], bounds.linkage
         yield "the share linked to one row by quasi-identifiers", linkage["quasi"]["unique"], bounds.linkage_unique
         yield "the chance to link by all that is released", linkage["all_released"]["expected"], bounds.linkage_all
-    for name, value in certified["drift"].items():
-        yield f"the drift of {name}", value, bounds.drift
+    for measure, most in (("drift", bounds.drift), ("distortion", bounds.distortion)):
+        for name, value in certified[measure].items():
+            yield f"the {measure} of {name}", value, most
     for name, told in certified["text"].items():
-        yield f"the leak rate of identifiers planted in {name} (upper bound)", told["leak_upper_bound"], bounds.canary_leak
+        kinds = ", ".join(told["leaked_by_kind"]) or "no kind"
+        what = f"the leak rate of identifiers planted in {name} (upper bound; {told['leaked']:,} leaked, of {kinds})"
+        yield what, told["leak_upper_bound"], bounds.canary_leak
+        yield f"the share of ordinary words lost from {name}", told["words_lost"], bounds.words_lost
     for name, told in facts["tables"].items():
         if told["t"] is not None:
             yield f"t of table {name}", told["t"], bounds.t

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 WORD = re.compile(r"[^\W\d_]{3,}|\d{4,}")
+GAP = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bProf)(?<!\bSt)(?<!\b[A-Z])[.!?]\s+|\n")  # and no name behind it
 SYLLABLES = (
     "ba",
     "che",
@@ -57,25 +58,27 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An identifier of a kind, in the copy of the text numbered `index` that holds it."""
+    """An identifier of a kind, in the copy of the text numbered `index` that holds it; the words `beside` it identify nobody."""
 
     kind: str
     value: str
     index: int
     planted: str
+    beside: str
 
 
 def plant(texts: Sequence[str], number: int, seed: bytes) -> list[Canary]:
-    """`number` copies of texts, each with one canary between two of its words; the same for the same seed."""
+    """`number` copies of texts, each with one canary between two of its sentences; the same for the same seed."""
     draw = random.Random(seed)  # noqa: S311 - invented identifiers, not secrets
     canaries, kinds = [], list(SENTENCES)
     for n in range(number):
         kind, index = kinds[n % len(kinds)], draw.randrange(len(texts))
         value, text = _MAKERS[kind](draw), texts[index]
-        gaps = [m.end() for m in re.finditer(r"[.!?]\s+|\n", text)] or [len(text)]
+        gaps = [m.end() for m in GAP.finditer(text)] or [len(text)]
         at = draw.choice(gaps)
-        sentence = draw.choice(SENTENCES[kind]).format(value)
-        canaries.append(Canary(kind, value, index, f"{text[:at]} {sentence} {text[at:]}"))
+        sentence = draw.choice(SENTENCES[kind])
+        planted = f"{text[:at]} {sentence.format(value)} {text[at:]}"
+        canaries.append(Canary(kind, value, index, planted, sentence.format("")))
     return canaries
 
 
@@ -89,6 +92,17 @@ def leaks(canaries: Sequence[Canary], clean: Sequence[str | None], originals: Se
             not WORD.search(canary.value) and re.search(rf"(?<!\w){re.escape(canary.value)}(?!\w)", text or "") is not None
         )
     return {kind: n for kind, n in found.items() if n}
+
+
+def words_lost(canaries: Sequence[Canary], clean: Sequence[str | None], originals: Sequence[str]) -> float:
+    """The share of the words planted beside canaries that do not stand: ordinary words, for nobody's name was there before."""
+    lost = total = 0
+    for canary, text in zip(canaries, clean, strict=True):
+        have, before = Counter(_words(text or "")), Counter(_words(originals[canary.index]))
+        beside = _words(canary.beside)
+        total += len(beside)
+        lost += sum(have[word] <= before[word] for word in beside)
+    return lost / max(total, 1)
 
 
 def _words(text: str) -> list[str]:

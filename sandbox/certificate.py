@@ -1,6 +1,6 @@
 """The release certificate of a snapshot: what leaked of planted identifiers, what an attacker links, what use is left.
 
-Refused when more leaks than `MAX_CANARY_LEAK`, which is judged by the exact lower bound: chance alone refuses nothing.
+It measures and refuses nothing: what may be is policy's to say (bounds.py).
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from sandbox.canaries import leaks, plant
+from sandbox.canaries import leaks, plant, words_lost
 from sandbox.contracts import Class, Contract
-from sandbox.errors import CertificateRefused
 
 CANARIES = 270  # fifteen of each kind; none leaked bounds the leak rate at 1.1 % (95 %)
 CONFIDENCE = 0.95
-MAX_CANARY_LEAK = 0.02  # of planted identifiers of which anything still stands
 ATTACKED = 1_000  # persons whose true values the simulated attacker holds
 WORD = re.compile(r"[^\W\d_]{3,}")
 
@@ -27,20 +25,16 @@ Scrub = Callable[[Sequence[str | None], Sequence[Mapping[str, str]]], list[str |
 
 
 def text_certificate(texts: Sequence[str], records: Sequence[Mapping[str, str]], scrub: Scrub, seed: bytes) -> dict[str, Any]:
-    """Recall on planted canaries with its bound, and the words that are kept. Raises CertificateRefused."""
+    """Recall on planted canaries with its exact upper bound, and the share of ordinary words lost beside them."""
     canaries = plant(texts, CANARIES, seed)
     clean = scrub([canary.planted for canary in canaries], [records[canary.index] for canary in canaries])
     leaked = leaks(canaries, clean, texts)
     failed = sum(leaked.values())
-    low, high = binomial_bounds(failed, len(canaries))
-    if low > MAX_CANARY_LEAK:
-        raise CertificateRefused(
-            f"{failed:,} of {len(canaries):,} planted identifiers leaked; at most {MAX_CANARY_LEAK:.0%} may. "
-            f"Kinds: {', '.join(sorted(leaked))}."
-        )
+    _, high = binomial_bounds(failed, len(canaries))
     return {
         "canaries": len(canaries), "leaked": failed, "leaked_by_kind": dict(sorted(leaked.items())),
         "recall": 1 - failed / len(canaries), "leak_upper_bound": high, "confidence": CONFIDENCE,
+        "words_lost": round(words_lost(canaries, clean, texts), 6),
     }  # fmt: skip
 
 
@@ -75,11 +69,14 @@ def linkage(contract: Contract, treated: Mapping[str, pl.DataFrame], released: M
     }
 
 
-def drift(treated: Mapping[str, pl.DataFrame], released: Mapping[str, pl.DataFrame], skip: Sequence[str]) -> dict[str, float]:
-    """table.column -> distance of the released distribution from that of all rows: Kolmogorov-Smirnov for numbers and dates,
-    total variation for others; 0 is no drift, 1 all."""
+def drift(live: Mapping[str, pl.DataFrame], released: Mapping[str, pl.DataFrame], skip: Sequence[str]) -> dict[str, float]:
+    """table.column -> distance of the released distribution from that of all live rows: Kolmogorov-Smirnov for numbers and dates,
+    total variation for others; 0 is no drift, 1 all.
+
+    Of live rows as treated it says what suppression and the persons held back do, of those untreated what the treatment does.
+    """
     measured = {}
-    for name, frame in treated.items():
+    for name, frame in live.items():
         for column in frame.columns:
             if f"{name}.{column}" not in skip and frame.height and released[name].height:
                 measured[f"{name}.{column}"] = round(_distance(frame[column], released[name][column]), 6)

@@ -31,6 +31,7 @@ from sandbox.treatments.shift_date import offset_days
 
 TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
 CANARY_KIND = "canaries"
+MOVED = ("noise", "round", "shift-date")  # treatments that leave a column its type and move its values
 KEY_KIND, KEY_NAME_BYTES = "name-of-the-key", 16
 Progress = Callable[[str, int, int], None]
 
@@ -184,7 +185,7 @@ def _certify(
     contract: Contract, live: Mapping[str, pl.DataFrame], treated: Mapping[str, pl.DataFrame],
     released: tuple[Mapping[str, pl.DataFrame], Mapping[str, pl.DataFrame]], recipe: Recipe,
 ) -> dict[str, Any]:  # fmt: skip
-    """The release certificate (sandbox/certificate.py). Raises CertificateRefused."""
+    """The release certificate (sandbox/certificate.py): every measure, against all live rows."""
     texts = {name: column for name, column in contract.columns().items() if column.treatment == "scrub"}
     notes: dict[str, Any] = {}
     for name in texts:
@@ -199,7 +200,13 @@ def _certify(
         notes[name] = certificate.text_certificate(rows[column].to_list(), known, scrub, seed)
         notes[name]["words_kept"] = certificate.words_kept(live[table][column].to_list(), treated[table][column].to_list())
     skip = [*texts, *(name for name, column in contract.columns().items() if column.treatment == "pseudonym")]
-    return {"text": notes, "linkage": certificate.linkage(contract, *released), "drift": certificate.drift(*released, skip)}
+    kept = {
+        table.name: live[table.name].select(c.name for c in table.columns if c.treatment in MOVED) for table in contract.tables
+    }
+    return {
+        "text": notes, "linkage": certificate.linkage(contract, *released),
+        "drift": certificate.drift(treated, released[1], skip), "distortion": certificate.drift(kept, released[1], skip),
+    }  # fmt: skip
 
 
 def _split(

@@ -22,7 +22,8 @@ from sandbox.text import Scrubber
 CERTIFIED = {
     "linkage": {"quasi": {"expected": 0.05, "unique": 0.0}, "all_released": {"expected": 0.6, "unique": 0.5}},
     "drift": {"p.zip": 0.1, "p.age": 0.2},
-    "text": {"n.note": {"leak_upper_bound": 0.03}},
+    "distortion": {"p.weight": 0.3},
+    "text": {"n.note": {"leak_upper_bound": 0.03, "leaked": 2, "leaked_by_kind": {"NAME": 2}, "words_lost": 0.04}},
 }
 FACTS = {"tables": {"p": {"t": 0.4}, "q": {"t": None}}}
 
@@ -33,7 +34,7 @@ def test_the_defaults_are_those_of_the_shipped_policy() -> None:
 
 def test_what_is_within_every_bound_passes_and_so_does_a_dataset_without_text_or_persons() -> None:
     require_within(CERTIFIED, FACTS, Bounds())
-    require_within({"linkage": {}, "drift": {}, "text": {}}, {"tables": {}}, Bounds(0, 0, 0, 0, 0, 0))
+    require_within({"linkage": {}, "drift": {}, "distortion": {}, "text": {}}, {"tables": {}}, Bounds(0, 0, 0, 0, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,9 @@ def test_what_is_within_every_bound_passes_and_so_does_a_dataset_without_text_or
         ("linkage", 0.04, "chance to link by quasi-identifiers is 0.05, the limit 0.04"),
         ("linkage_all", 0.5, "all that is released is 0.6"),
         ("drift", 0.15, r"drift of p\.age is 0.2, the limit 0.15"),
-        ("canary_leak", 0.02, r"planted in n\.note \(upper bound\) is 0.03"),
+        ("distortion", 0.25, r"distortion of p\.weight is 0.3, the limit 0.25"),
+        ("canary_leak", 0.02, r"planted in n\.note \(upper bound; 2 leaked, of NAME\) is 0.03"),
+        ("words_lost", 0.03, r"ordinary words lost from n\.note is 0.04"),
         ("t", 0.3, "t of table p is 0.4"),
     ],
 )
