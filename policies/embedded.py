@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from policies.bundle import ENTRYPOINT, Bundle
 from policies.errors import EngineFailed, InvalidPolicies
+from policies.first import first_branch
 from policies.native import Compiled, NoAnswer, Question
 from policies.prepared import documents
 from policies.wire import encoded
@@ -22,14 +24,18 @@ class EmbeddedEngine:
         self.bundle = bundle
         self._lock = threading.Lock()  # one interpreter, one question at a time
         self._datasets: Mapping[str, Any] | None = None
-        self._compiled: Compiled | None = None
+        self._programs: list[Compiled] = []  # each says what the next would say, or nothing
 
     def ask(self, input: Any, datasets: Mapping[str, Any]) -> Any:
         """The policies' answer to a question (or to a `Question` made of one) as plain JSON values. Raises EngineFailed."""
         with self._lock:
             try:
                 question = input if isinstance(input, Question) else Question(input)
-                return self._prepared(datasets).answer(question)
+                *smaller, whole = self._prepared(datasets)
+                for program in smaller:
+                    with suppress(NoAnswer):
+                        return program.answer(question)
+                return whole.answer(question)
             except (NoAnswer, ValueError, TypeError, RuntimeError) as error:
                 raise EngineFailed("The embedded engine gave no answer.") from error
 
@@ -45,8 +51,10 @@ class EmbeddedEngine:
             except (NoAnswer, ValueError, TypeError) as error:
                 raise InvalidPolicies("The policies do not compile.") from error
 
-    def _prepared(self, datasets: Mapping[str, Any]) -> Compiled:
-        if self._compiled is None or (datasets is not self._datasets and datasets != self._datasets):
+    def _prepared(self, datasets: Mapping[str, Any]) -> list[Compiled]:
+        if not self._programs or (datasets is not self._datasets and datasets != self._datasets):
             data = documents(self.bundle.data, encoded(datasets))
-            self._compiled, self._datasets = Compiled(self.bundle.modules, data, ENTRYPOINT), datasets
-        return self._compiled
+            first = first_branch(self.bundle.modules, ENTRYPOINT)
+            smaller = [Compiled(first[1], data, first[0])] if first else []
+            self._programs, self._datasets = [*smaller, Compiled(self.bundle.modules, data, ENTRYPOINT)], datasets
+        return self._programs

@@ -18,6 +18,10 @@ from policies.wire import DEEPEST, MARK, decoded, number, plain, plain_all
 
 ROOM = 1 << 16  # bytes for an answer; one that is longer is asked for its length
 TOO_SMALL = 2
+STEPS = (
+    "regoNewInput", "regoFreeInput", "regoInputNull", "regoInputBoolean", "regoInputInt", "regoInputFloat", "regoInputString",
+    "regoInputArray", "regoInputObjectItem", "regoInputObject",
+)  # fmt: skip
 
 
 class NoAnswer(Exception):
@@ -30,7 +34,7 @@ class Question:
     __slots__ = ("_free", "pointer")
 
     def __init__(self, value: Any) -> None:
-        library = _library()
+        library = _steps()
         self._free, self.pointer = library.regoFreeInput, library.regoNewInput()
         if _put(library, self.pointer, value, 0):
             raise NoAnswer("The engine does not take the question.")
@@ -103,6 +107,16 @@ def _library() -> Any:
     from regopy import rego_shared
 
     return rego_shared.rego
+
+
+@functools.cache
+def _steps() -> Any:
+    """The functions that put a question in, called without giving up Python's lock: hundreds of steps that take no time each."""
+    library, steps = _library(), ctypes.PyDLL(_library()._name)
+    for name in STEPS:
+        step, known = getattr(steps, name), getattr(library, name)
+        step.argtypes, step.restype = known.argtypes, known.restype
+    return steps
 
 
 def _put(library: Any, into: int, value: Any, depth: int) -> int:

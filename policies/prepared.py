@@ -21,7 +21,8 @@ def documents(data: Mapping[str, Any], datasets: Mapping[str, Any]) -> dict[str,
     known = data.get("treatments")
     usable = isinstance(known, Mapping)
     prepared = {name: _prepared(contract, data) for name, contract in datasets.items() if usable and _sound(contract)}
-    return {**data, "datasets": dict(datasets), "contracts": prepared}
+    ours: dict[str, Any] = {"contracts": prepared, "datasets": dict(datasets)}
+    return {**ours, **data, **ours}  # these stand first, as the embedded engine passes all that stand before what it looks for
 
 
 def _prepared(contract: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and never looks into them (but for spaces), so no answer depends on it.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -56,16 +57,22 @@ def plain(text: str) -> bytes:
     return (MARK + text.encode("utf-8", "surrogatepass").hex()).encode()
 
 
-def plain_all(texts: list[str]) -> list[bytes] | None:
+def plain_all(texts: list[str]) -> tuple[bytes, ...] | None:
     """Each of `texts` as `plain` has it, where all of them are plain; None where one is not, or is no text."""
     try:
         joined = "\n".join(texts)
     except TypeError:
         return None
+    return _parted(joined, len(texts))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _parted(joined: str, number: int) -> tuple[bytes, ...] | None:
+    """The plain texts that were joined; remembered, as a question names the same columns more than once, and so does the next."""
     if not PLAIN_LINES(joined) or joined.startswith(MARK) or "\n" + MARK in joined:
         return None
-    parts = joined.encode().split(b"\n")
-    return parts if len(parts) == len(texts) else None
+    parts = tuple(joined.encode().split(b"\n"))
+    return parts if len(parts) == number else None
 
 
 def _text(key: Any) -> str:

@@ -18,3 +18,9 @@ now := input.context.now
 grant := input.context.grant
 
 dataset := input.resource.id
+
+approvals := input.context.grant.approvals
+
+not_before := input.context.grant.not_before
+
+expires := input.context.grant.expires

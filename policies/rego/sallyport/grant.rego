@@ -72,7 +72,7 @@ covered if {
 #   sentence: The grant is not valid yet.
 judged contains "grant_not_yet_valid" if not begun
 
-begun if asked.grant.not_before <= asked.now
+begun if asked.not_before <= asked.now
 
 # METADATA
 # title: The grant has not ended
@@ -81,7 +81,7 @@ begun if asked.grant.not_before <= asked.now
 #   sentence: The grant has expired.
 judged contains "grant_expired" if not running
 
-running if asked.now < asked.grant.expires
+running if asked.now < asked.expires
 
 # METADATA
 # title: The grant stands
@@ -133,8 +133,8 @@ privacy_officer_approved if count(approvers(data.roles.approve_re_identification
 #   reason: self_approval
 #   sentence: The subject or author is among the approvers; that approval counts for nothing.
 judged contains "self_approval" if {
-	some approval in asked.grant.approvals
+	some approval in asked.approvals
 	approval.by == asked.me
 }
 
-approvers(role) := {approval.by | some approval in asked.grant.approvals; approval.role == role} - {asked.me, ""}
+approvers(role) := {approval.by | some approval in asked.approvals; approval.role == role} - {asked.me, ""}

@@ -25,7 +25,7 @@ obligations := {
 	"review_within_seconds": null,
 }
 
-remaining := asked.grant.expires - asked.now
+remaining := asked.expires - asked.now
 
 # METADATA
 # title: Columns in the clear for re-identification

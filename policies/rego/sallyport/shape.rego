@@ -4,7 +4,7 @@
 package sallyport.shape
 
 import data.sallyport.asked
-import data.sallyport.values
+import data.sallyport.types
 
 # METADATA
 # title: No value of a wrong type
@@ -13,46 +13,26 @@ import data.sallyport.values
 #   reason: invalid_input
 #   sentence: The question is not of the form that policy can judge, so it is denied.
 typed if {
-	usual(asked.subject, asked.resource, asked.context, asked.grant)
+	data.sallyport.usual.question
 } else if {
 	is_object(input)
-	values.texts(input, ["action"])
-	values.objects(input, ["subject", "resource", "context"])
+	types.texts(input, ["action"])
+	types.objects(input, ["subject", "resource", "context"])
 	subject_typed(object.get(input, "subject", {}))
 	resource_typed(object.get(input, "resource", {}))
 	context_typed(object.get(input, "context", {}))
 }
 
-# A person's read under a grant with all its fields and no others that have a type: said again in few steps, as most are such.
-usual(subject, resource, context, grant) if {
-	concat("", [
-		asked.action, subject.id, subject.type, resource.type, resource.id, resource.project, resource.zone, context.purpose,
-		grant.id, grant.subject, grant.dataset, grant.purpose,
-	])
-	values.list_of_texts(subject.roles)
-	values.list_of_texts(subject.projects)
-	data.sallyport.dataset.text
-	data.sallyport.grant.text
-	subject.mfa == true
-	grant.revoked == false
-	count(resource) == 5
-	count(context) == 3
-	is_array(grant.approvals)
-	texts := [concat("", [row.by, row.role]) | some row in grant.approvals; count(row) == 3; bits.rsh(row.at, 53) == 0]
-	count(texts) == count(grant.approvals)
-	values.small(subject.training_until, context.now, grant.not_before, grant.expires)
-}
-
 subject_typed(subject) if {
-	values.texts(subject, ["id", "type"])
-	values.lists(subject, ["roles", "projects"])
-	values.times(subject, ["training_until"])
-	values.flags(subject, ["mfa"])
+	types.texts(subject, ["id", "type"])
+	types.lists(subject, ["roles", "projects"])
+	types.times(subject, ["training_until"])
+	types.flags(subject, ["mfa"])
 }
 
 resource_typed(resource) if {
-	values.texts(resource, ["type", "id", "project", "zone", "digest", "tier", "author"])
-	values.lists(resource, ["columns", "unclassified"])
+	types.texts(resource, ["type", "id", "project", "zone", "digest", "tier", "author"])
+	types.lists(resource, ["columns", "unclassified"])
 	rows_typed(object.filter(resource, ["checks", "findings", "approvals"]))
 }
 
@@ -60,15 +40,15 @@ resource_typed(resource) if {
 rows_typed(rows) if {
 	count(rows) == 0
 } else if {
-	values.rows(rows, "checks", ["name", "outcome", "digest"])
-	values.rows(rows, "findings", ["id", "severity"])
-	values.rows(rows, "approvals", ["by", "role", "digest", "meaning"])
+	types.rows(rows, "checks", ["name", "outcome", "digest"])
+	types.rows(rows, "findings", ["id", "severity"])
+	types.rows(rows, "approvals", ["by", "role", "digest", "meaning"])
 }
 
 context_typed(context) if {
-	values.texts(context, ["purpose"])
-	values.times(context, ["now"])
-	values.objects(context, ["grant", "break_glass", "promotion"])
+	types.texts(context, ["purpose"])
+	types.times(context, ["now"])
+	types.objects(context, ["grant", "break_glass", "promotion"])
 	grant_typed(object.get(context, "grant", {}))
 	told_typed(object.filter(context, ["break_glass", "promotion"]))
 }
@@ -76,23 +56,23 @@ context_typed(context) if {
 told_typed(told) if {
 	count(told) == 0
 } else if {
-	values.texts(object.get(told, "break_glass", {}), ["justification", "incident"])
+	types.texts(object.get(told, "break_glass", {}), ["justification", "incident"])
 	promotion_typed(object.get(told, "promotion", {}))
 }
 
 grant_typed(grant) if {
 	count(grant) == 0
 } else if {
-	values.texts(grant, ["id", "subject", "dataset", "purpose"])
-	values.lists(grant, ["columns"])
-	values.times(grant, ["not_before", "expires"])
-	values.flags(grant, ["revoked"])
-	values.rows(grant, "approvals", ["by", "role"])
+	types.texts(grant, ["id", "subject", "dataset", "purpose"])
+	types.lists(grant, ["columns"])
+	types.times(grant, ["not_before", "expires"])
+	types.flags(grant, ["revoked"])
+	types.rows(grant, "approvals", ["by", "role"])
 }
 
 promotion_typed(promotion) if {
-	values.texts(promotion, ["model", "digest", "state", "service", "dataset"])
-	values.lists(promotion, ["columns"])
+	types.texts(promotion, ["model", "digest", "state", "service", "dataset"])
+	types.lists(promotion, ["columns"])
 }
 
 # METADATA
