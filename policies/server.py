@@ -13,7 +13,7 @@ from concurrent.futures import TimeoutError as Overrun
 from typing import Any
 from urllib.parse import urlsplit
 
-from policies.bundle import Bundle
+from policies.bundle import ENTRYPOINT, Bundle
 from policies.errors import EngineFailed, InvalidPolicies
 from policies.served import SERVED, Served
 
@@ -23,6 +23,8 @@ RETRIES = 1
 TRIES_IN_ALL = 3
 # The library puts a document below /v1/data/; one step up and down again is /v1/data itself, all documents in one transaction.
 ALL_DATA = "../data"
+# The packages that are ours, by their first part.
+PACKAGES = frozenset({ENTRYPOINT.partition("/")[0], SERVED})
 
 
 class ServerEngine:
@@ -90,16 +92,29 @@ class ServerEngine:
             self._served, self._datasets = Served.of(self.bundle, datasets), datasets
         answer = self._query(input)
         if not self._ours(answer):
-            # One document, so that an answer is never given from half of it.
-            self._client.update_or_create_data(dict(self._served.data), ALL_DATA)
-            rules, answering = dict(self._served.modules), f"{SERVED}.rego"
-            said = rules.pop(answering)
-            self._push_modules(rules)
-            self._push_modules({answering: said})  # last, as it says that all the others are there
+            self._give()
             answer = self._query(input)
         if not self._ours(answer):
             raise EngineFailed("The OPA server answers from other policies or other data.")
         return answer.get("decision")
+
+    def _give(self) -> None:
+        """The server has our documents and our modules, and in our packages no others."""
+        # One document, so that an answer is never given from half of it.
+        self._client.update_or_create_data(dict(self._served.data), ALL_DATA)
+        rules: dict[str, str | None] = {name.removesuffix(".rego"): text for name, text in self._served.modules.items()}
+        said = {SERVED: rules.pop(SERVED)}
+        self._push_modules(dict.fromkeys(self._others(set(rules) | {SERVED})) | rules)
+        self._push_modules(said)  # last, as it says that all the others are there
+
+    def _others(self, ours: set[str]) -> list[str]:
+        """The server's modules in our packages that we do not have (any more): they would have a say in our decisions."""
+        # Not by the library's own call, whose address the server answers with a redirection.
+        client = self._client
+        answer = client._session.get(f"{client.root_url}/policies", timeout=client.timeout)
+        answer.raise_for_status()
+        held = {each["id"]: each["ast"]["package"]["path"] for each in answer.json()["result"]}
+        return [name for name, path in held.items() if len(path) > 1 and path[1]["value"] in PACKAGES and name not in ours]
 
     def _query(self, input: Any) -> Any:
         return self._client.query_rule(input_data=input, package_path=SERVED, rule_name="answer").get("result")
@@ -109,16 +124,22 @@ class ServerEngine:
             return False
         return (answer.get("revision"), answer.get("policies")) == (self._served.revision, self.bundle.digest)
 
-    def _push_modules(self, waiting: dict[str, str]) -> None:
-        """All modules are in the server, which takes a module only after those whose functions it calls."""
-        from opa_client.errors import RegoParseError
+    def _push_modules(self, waiting: dict[str, str | None]) -> None:
+        """Each module is in the server, or gone from it where it has no text.
+
+        The server takes a module only after those whose functions it calls, and gives one up only after those that call it.
+        """
+        from opa_client.errors import DeletePolicyError, RegoParseError
 
         while waiting:
             before = len(waiting)
             for name, text in list(waiting.items()):
                 try:
-                    self._client.update_policy_from_string(text, name.removesuffix(".rego"), rego_compat=False)
-                except RegoParseError:
+                    if text is None:
+                        self._client.delete_policy(name)
+                    else:
+                        self._client.update_policy_from_string(text, name, rego_compat=False)
+                except (RegoParseError, DeletePolicyError):
                     continue
                 del waiting[name]
             if len(waiting) == before:

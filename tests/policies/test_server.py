@@ -75,6 +75,24 @@ def test_a_restarted_server_is_given_the_policies_again(make_server: Callable[..
     assert client.decide(q.live(), datasets=q.DATASETS).allow
 
 
+def test_a_module_that_the_policies_no_longer_have_has_no_say_any_more(make_server: Callable[..., Any]) -> None:
+    from opa_client.opa import OpaClient
+
+    server, person = make_server(), "rego/sallyport/person.rego"
+    more = 'package sallyport.more\n\nworn(subject) if subject.id == "dana"\n'
+    calls = BUNDLE.modules[person] + '\ntraining contains "training_expired" if data.sallyport.more.worn(asked.subject)\n'
+    added = 'package sallyport.person\n\nmfa contains "mfa_required" if input.subject.id == "dana"\n'
+    modules = {**BUNDLE.modules, person: calls, "rego/sallyport/more.rego": more, "rego/zz.rego": added}
+    before = PolicyClient(ServerEngine(server.url, Bundle(modules, BUNDLE.data, "sha256:before")))
+    assert before.decide(q.live(), datasets=q.DATASETS).reasons == ("mfa_required", "training_expired")
+    raw = OpaClient(port=int(server.url.rpartition(":")[2]))
+    raw.update_policy_from_string("package elsewhere\n\nx := 1\n", "of/others")
+    assert PolicyClient(ServerEngine(server.url, BUNDLE)).decide(q.live(), datasets=q.DATASETS).allow
+    ours = {name.removesuffix(".rego") for name in BUNDLE.modules}
+    assert set(raw.get_policies_list()) == ours | {"sallyport_served", "of/others"}
+    assert before.decide(q.live(), datasets=q.DATASETS).reasons == ("mfa_required", "training_expired")
+
+
 AUTHORISED = 'package system.authz\n\ndefault allow := false\n\nallow if input.identity == "right"\n'
 
 

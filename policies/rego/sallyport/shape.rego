@@ -13,8 +13,6 @@ import data.sallyport.types
 #   reason: invalid_input
 #   sentence: The question is not of the form that policy can judge, so it is denied.
 typed if {
-	data.sallyport.usual.question
-} else if {
 	is_object(input)
 	types.texts(input, ["action"])
 	types.objects(input, ["subject", "resource", "context"])
