@@ -74,6 +74,13 @@ def test_what_it_says_is_what_the_other_rules_say(asked: Any) -> None:
     assert told is None or told == WHOLE.answer(Question(asked))
 
 
+def test_nobody_is_not_somebody_whose_grant_names_nobody() -> None:
+    asked = q.live()
+    asked["subject"]["id"] = asked["context"]["grant"]["subject"] = ""
+    assert said(asked) is None
+    assert EmbeddedEngine(BUNDLE).ask(asked, q.DATASETS)["reasons"] == ["invalid_input"]
+
+
 def test_only_what_the_first_branch_reaches_is_needed() -> None:
     assert first_branch({"a": RULES, **OTHER}, "a/decision") == ("a/b/decision", {"b": OTHER["b"], "c": OTHER["c"]})
 

@@ -83,11 +83,11 @@ def test_a_module_that_the_policies_no_longer_have_has_no_say_any_more(make_serv
     calls = BUNDLE.modules[person] + '\ntraining contains "training_expired" if data.sallyport.more.worn(asked.subject)\n'
     added = 'package sallyport.person\n\nmfa contains "mfa_required" if input.subject.id == "dana"\n'
     modules = {**BUNDLE.modules, person: calls, "rego/sallyport/more.rego": more, "rego/zz.rego": added}
-    before = PolicyClient(ServerEngine(server.url, Bundle(modules, BUNDLE.data, "sha256:before")))
+    before = PolicyClient(ServerEngine(server.url, Bundle(modules, BUNDLE.data, "sha256:before"), timeout=20))
     assert before.decide(q.live(), datasets=q.DATASETS).reasons == ("mfa_required", "training_expired")
     raw = OpaClient(port=int(server.url.rpartition(":")[2]))
     raw.update_policy_from_string("package elsewhere\n\nx := 1\n", "of/others")
-    assert PolicyClient(ServerEngine(server.url, BUNDLE)).decide(q.live(), datasets=q.DATASETS).allow
+    assert PolicyClient(ServerEngine(server.url, BUNDLE, timeout=20)).decide(q.live(), datasets=q.DATASETS).allow
     ours = {name.removesuffix(".rego") for name in BUNDLE.modules}
     assert set(raw.get_policies_list()) == ours | {"sallyport_served", "of/others"}
     assert before.decide(q.live(), datasets=q.DATASETS).reasons == ("mfa_required", "training_expired")
