@@ -59,6 +59,25 @@ def test_any_other_question_is_left_to_the_whole(name: str) -> None:
     assert EmbeddedEngine(BUNDLE).ask(q.GOOD[name](), q.DATASETS)["allow"]
 
 
+WRONG: tuple[Any, ...] = (None, True, 0, -1, 0.5, 2**53, "", "x", [], ["x"], [1], {}, {"x": 1}, [{}])
+MORE = [
+    *(("resource", name) for name in ("digest", "tier", "author", "unclassified", "checks", "findings", "approvals", "note")),
+    *(("context", name) for name in ("break_glass", "promotion", "note")),
+    *(("context", "grant", "approvals", 0, name) for name in ("open", "note")),
+]
+
+
+@pytest.mark.parametrize("place", [*q.places(q.live())[1:], *MORE], ids=lambda place: ".".join(map(str, place)))
+def test_wherever_one_value_is_another_it_says_what_the_other_rules_say(place: tuple[Any, ...]) -> None:
+    for wrong in WRONG:
+        asked = holder = q.live()
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = wrong
+        told = said(asked)
+        assert told is None or told == WHOLE.answer(Question(asked)), wrong
+
+
 @st.composite
 def nearly_usual(draw: st.DrawFn) -> Any:
     asked = draw(st.sampled_from([q.live, q.re_identification]))()
@@ -67,7 +86,7 @@ def nearly_usual(draw: st.DrawFn) -> Any:
     return asked
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(nearly_usual())
 def test_what_it_says_is_what_the_other_rules_say(asked: Any) -> None:
     told = said(asked)
