@@ -14,7 +14,8 @@ from psycopg_pool import ConnectionPool
 
 from compliance.entries import Actor
 from gateway.access import break_glass, leases, requests, services
-from gateway.access.leases import Lease, LeaseNotFound, Row, Terms, Zone
+from gateway.access.leases import LeaseNotFound, Row, Zone
+from gateway.access.opening import Lease, Terms, open_lease
 from gateway.access.requests import AccessRequest
 from gateway.catalog import datasets
 from gateway.enforcement import Enforcer
@@ -134,7 +135,7 @@ class AccessService:
             if decision.allow:
                 decision = Decision(False, ("no_grant",), decision.decision_id, decision.policy_digest)
             raise Denied(decision, f"read live {found.dataset}")
-        return leases.open_lease(self.zone, Terms(
+        return open_lease(self.zone, Terms(
             subject, found.dataset, found.project, found.columns, found.purpose, "grant", found.id, decision, found.expires
         ))  # fmt: skip
 
@@ -157,7 +158,7 @@ class AccessService:
             )  # fmt: skip
         latest = now + timedelta(seconds=int(decision.obligations["ttl_seconds"]))
         terms = Terms(subject, dataset, found.project, columns, break_glass.PURPOSE, "break-glass", used.id, decision, latest)
-        return leases.open_lease(self.zone, terms), used
+        return open_lease(self.zone, terms), used
 
     def open_for_model(self, subject: Subject, model: str, columns: tuple[str, ...], *, public_keys: Mapping[str, str]) -> Lease:
         """A lease for the service of a deployed model on columns of its contract (all of them if none is named)."""
@@ -170,7 +171,7 @@ class AccessService:
         if not decision.allow:
             raise Denied(decision, f"read live {found.dataset} as {model}")
         latest = now + timedelta(seconds=int(decision.obligations["ttl_seconds"]))
-        return leases.open_lease(self.zone, Terms(
+        return open_lease(self.zone, Terms(
             subject, found.dataset, dataset.project, wanted, None, "promotion", model, decision, latest
         ))  # fmt: skip
 

@@ -24,7 +24,7 @@ import gateway.composition
 import gateway.vault
 from compliance.entries import Actor
 from gateway.access import leases
-from gateway.access.leases import LeaseFailed
+from gateway.access.opening import LeaseFailed
 from gateway.access.service import AccessService
 from gateway.api.app import create_app
 from gateway.composition import Services, compose

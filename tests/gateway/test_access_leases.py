@@ -19,7 +19,7 @@ from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, p
 
 from compliance.entries import Actor
 from compliance.ledger import integrate
-from gateway.access import leases, views
+from gateway.access import leases, opening, views
 from gateway.access.service import AccessService
 from gateway.catalog import datasets
 from gateway.catalog.projects import wrapped_key
@@ -391,7 +391,7 @@ def test_a_lease_that_is_ended_while_it_is_being_opened_is_not_left(
             return services.vault.wrapped_credential(role, seconds)
 
     door = dataclasses.replace(services.access, vault=Slow())  # type: ignore[arg-type]
-    with pytest.raises(leases.LeaseFailed):
+    with pytest.raises(opening.LeaseFailed):
         door.open(DANA, name)
     with services.pool.connection() as connection:
         (row,) = leases.select(connection, "WHERE request = %s", (name,))
