@@ -15,8 +15,8 @@ LARGEST = 2**53 - 1  # RFC 8259 section 6
 def documents(data: Mapping[str, Any], datasets: Mapping[str, Any]) -> dict[str, Any]:
     """All the documents an engine is given: the policies' own, `datasets`, and `contracts`, worked out from the two.
 
-    `contracts` holds for each sound dataset that it is sound, its columns' treatments, the same columns in the clear, and how
-    many must approve where every column is asked for.
+    `contracts` holds for each sound dataset that it is sound, its columns' treatments, the same columns in the clear, how many
+    must approve where every column is asked for, and how long a person's lease may last.
     """
     known = data.get("treatments")
     usable = isinstance(known, Mapping)
@@ -29,9 +29,14 @@ def _prepared(contract: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str,
     known = data["treatments"]
     kinds = {name: kind for name, kind in contract["columns"].items() if isinstance(kind, str) and kind in known}
     treated = {name: known[kind] for name, kind in kinds.items()}
-    found = {"sound": True, "treated": treated, "clear": dict.fromkeys(treated, "clear")}
+    found: dict[str, Any] = {"sound": True, "treated": treated, "clear": dict.fromkeys(treated, "clear")}
     approvers = _approvers(data.get("approvers_needed"), set(kinds.values()))
-    return found if approvers is None else found | {"approvers": approvers}
+    if approvers is not None:
+        found["approvers"] = max(approvers, 1)
+    limits = data.get("limits")
+    if isinstance(limits, Mapping) and _whole(limits.get("live_ttl_seconds")):
+        found["longest"] = min(contract["max_ttl"], limits["live_ttl_seconds"])
+    return found
 
 
 def _approvers(needed: Any, kinds: set[str]) -> int | None:

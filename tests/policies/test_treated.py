@@ -43,7 +43,7 @@ def test_a_sound_contract_has_its_treatments_and_how_many_must_approve_all_of_it
     assert documents(BUNDLE.data, {"c": SOUND})["contracts"] == {
         "c": {
             "sound": True, "treated": {"x": "pseudonym", "y": "generalise"}, "clear": {"x": "clear", "y": "clear"},
-            "approvers": 2,
+            "approvers": 2, "longest": 60,
         }
     }  # fmt: skip
 
@@ -61,7 +61,13 @@ def test_a_contract_out_of_shape_is_left_to_the_rules(change: dict[str, Any]) ->
 
 def test_so_is_a_table_out_of_shape() -> None:
     assert documents({"treatments": ["clear"]}, {"c": SOUND})["contracts"] == {}
+    assert "longest" not in documents({**BUNDLE.data, "limits": {"live_ttl_seconds": True}}, {"c": SOUND})["contracts"]["c"]
     assert "approvers" not in documents({**BUNDLE.data, "approvers_needed": {"direct": 2}}, {"c": SOUND})["contracts"]["c"]
+
+
+def test_nobody_approves_alone_whatever_the_table_says() -> None:
+    needed = dict.fromkeys(BUNDLE.data["approvers_needed"], 0)
+    assert documents({**BUNDLE.data, "approvers_needed": needed}, {"c": SOUND})["contracts"]["c"]["approvers"] == 1
 
 
 def test_a_class_that_is_none_has_no_treatment() -> None:

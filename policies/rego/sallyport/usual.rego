@@ -52,6 +52,9 @@ granted(given, approvals) if {
 	is_array(approvals)
 	concat("", [row.by | some row in approvals])
 	concat("", [row.role | some row in approvals])
-	count([row.at | some row in approvals; count(row) == 3; bits.rsh(row.at, 53) == 0]) == count(approvals)
+	every row in approvals {
+		count(row) == 3
+		bits.rsh(row.at, 53) == 0
+	}
 	values.small(asked.subject.training_until, asked.now, asked.not_before, asked.expires)
 }
