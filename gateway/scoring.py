@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from compliance.entries import Actor
-from gateway.access.leases import Lease
+from gateway.access.opening import Lease
 from gateway.access.views import CONNECTIONS
 from gateway.composition import Services
 from gateway.errors import GatewayError
