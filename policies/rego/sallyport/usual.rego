@@ -31,26 +31,25 @@ question if {
 	granted(asked.grant, asked.approvals)
 }
 
-# A person's question about a dataset's columns.
+# A person's question about a dataset's columns. What stands between texts that are joined has to be a text as well.
 told(subject, resource, context) if {
 	subject.type == "person"
 	resource.type == "dataset"
 	count(resource) == 5
 	count(context) == 3
-	concat("", [asked.me, resource.id, resource.project, context.purpose])
-	concat("", subject.roles)
-	concat("", subject.projects)
+	concat(resource.id, subject.roles)
+	concat(resource.project, subject.projects)
+	concat(context.purpose, [asked.me])
 	dataset.text
 	subject.mfa == true
 }
 
 # Under a grant, whose subject, dataset and purpose are those asked for and so are texts.
 granted(given, approvals) if {
-	concat("", [given.id])
 	grant.text
 	given.revoked == false
 	is_array(approvals)
-	concat("", [row.by | some row in approvals])
+	concat(given.id, [row.by | some row in approvals])
 	concat("", [row.role | some row in approvals])
 	every row in approvals {
 		count(row) == 3
