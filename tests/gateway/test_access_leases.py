@@ -229,7 +229,7 @@ def test_a_wrapped_credential_is_spent_once(clinic: Path, as_user: AsUser, servi
 
 
 def test_a_wrapped_credential_expires(clinic: Path, as_user: AsUser, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "WRAP_SECONDS", 1)
+    monkeypatch.setattr(opening, "WRAP_SECONDS", 1)
     made = services.access.open(DANA, grant(as_user, ("encounters.systolic",)))
     time.sleep(1.5)
     with pytest.raises((VaultError, VaultUnavailable)):
