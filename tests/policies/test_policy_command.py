@@ -52,7 +52,7 @@ def test_the_shipped_policies_have_no_problem() -> None:
     [
         ('judged contains "grant_expired"', 'judged contains "grant_gone"', "reason_without_sentence"),
         ("not begun", "not given.not_before <= input.context.now", "doubtful_not"),
-        ("not approved", 'not startswith(given.id, "g")', "unlisted_builtin"),
+        ("not running", 'not startswith(given.id, "g")', "unlisted_builtin"),
         ("not covered", "not dataset.covered_by(given.columns)", "doubtful_not"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_denial_is_explained_by_sentence_rule_and_title(tmp_path: Path) -> Non
     result = run("explain", question, "--data", data)
     said = json.loads(result.stdout)
     assert [each["reason"] for each in said["why"]] == ["approvals_missing", "self_approval"]
-    assert said["why"][1]["file"] == "rego/sallyport/grant.rego" and "own request" in said["why"][1]["title"]
+    assert said["why"][1]["file"] == "rego/sallyport/approvals.rego" and "own request" in said["why"][1]["title"]
     assert all(sentence in result.stderr for sentence in said["sentences"])
 
 
