@@ -131,8 +131,8 @@ def appending(url: str, seconds: float) -> list[dict[str, Any]]:
     return found
 
 
-def rows(count: int) -> Iterator[tuple[Any, ...]]:
-    """A ledger of `count` entries, one every 30 seconds."""
+def rows(count: int, padding: str = "") -> Iterator[tuple[Any, ...]]:
+    """A ledger of `count` entries, one every 30 seconds, with `padding` in each."""
     previous = FIRST_PREVIOUS
     for seq in range(1, count + 1):
         one, moment = entry(seq), START + timedelta(seconds=30 * seq)
@@ -141,6 +141,8 @@ def rows(count: int) -> Iterator[tuple[Any, ...]]:
             "v": 1, "seq": seq, "id": identity, "source": "gateway", "source_seq": seq, "recorded_at": rfc3339(moment),
             "prev": previous,
         }  # fmt: skip
+        if padding:
+            placed["detail"]["padding"] = padding
         canonical = canonical_json(placed)
         leaf = leaf_hash(canonical)
         previous = f"sha256:{leaf.hex()}"

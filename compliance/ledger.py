@@ -8,20 +8,25 @@ a reader sees every entry whose effect it can see. docs/decisions/0003 says why,
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from psycopg import Connection
+from psycopg.errors import LockNotAvailable
 
 from compliance.canonical import canonical_json
 from compliance.entries import Entry
+from compliance.errors import ExportFailed
 
 VERSION = 1
 LEAF_PREFIX = b"\x00"  # RFC 9162 2.1.1: a leaf's hash is SHA-256(0x00 || leaf)
 FIRST_PREVIOUS = "sha256:" + "0" * 64
 DEFAULT_SOURCE = "gateway"
+PAUSE_SECONDS = 0.2
 PLACE = uuid4().hex  # nobody else knows it, so no value of an entry holds it
 KNOWN_ONLY_THEN = {"prev": "sha256:" + PLACE, "recorded_at": PLACE, "seq": "#" + PLACE, "source_seq": "#" + PLACE}
 APART = "\x1f"  # canonical JSON holds no control character
@@ -56,10 +61,19 @@ def integrate(connection: Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def integrate_after_those_writing(connection: Connection[Any]) -> None:
-    """As `integrate`, once those who append now have ended: whatever is appended later is recorded later than this moment."""
-    with connection.transaction():
-        connection.execute("SELECT ledger.await_writers()")
+def integrate_after_those_writing(connection: Connection[Any], *, tries: int = 100) -> None:
+    """As `integrate`, once those who append now have ended: whatever is appended later is recorded later than this moment.
+
+    Who comes meanwhile is held up for a moment only, however long the others take. Raises ExportFailed.
+    """
+    for _ in range(tries):
+        with suppress(LockNotAvailable), connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '200ms'")
+            connection.execute("SELECT ledger.await_writers()")
+            break
+        time.sleep(PAUSE_SECONDS)
+    else:
+        raise ExportFailed("Somebody has been writing to the ledger for long without an end; ask again when that is over.")
     integrate(connection)
 
 

@@ -6,7 +6,7 @@ The ledger is in no class: what happened is never deleted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -17,12 +17,13 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class RetentionClass:
-    """How long things of a kind are kept at least, and which rule says so."""
+    """How long things of a kind are kept at least, and which rule says so; no setting makes it fewer than `least_days`."""
 
     kind: str
     days: int
     title: str
     source: str
+    least_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,21 @@ class Kept:
 
 
 @cache
-def load_classes() -> Mapping[str, RetentionClass]:
-    """kind -> its class."""
+def load_classes(days: str | None = None) -> Mapping[str, RetentionClass]:
+    """kind -> its class, with days of the organisation's own, such as `exports=3650,snapshots=400`. Raises ValueError."""
     value = yaml.safe_load((resources.files("compliance") / "retention.yaml").read_text("utf-8"))
-    return {kind: RetentionClass(kind, int(one["days"]), one["title"], one["source"]) for kind, one in value["classes"].items()}
+    classes = {
+        kind: RetentionClass(kind, int(one["days"]), one["title"], one["source"], int(one["least_days"]))
+        for kind, one in value["classes"].items()
+    }
+    for part in days.split(",") if days else ():
+        kind, _, number = (word.strip() for word in part.partition("="))
+        if kind not in classes or not number.isascii() or not number.isdigit() or len(number) > 6:
+            raise ValueError(f"it must be KIND=DAYS with commas, of {', '.join(sorted(classes))}")
+        if int(number) < classes[kind].least_days:
+            raise ValueError(f"{kind} are kept for {classes[kind].least_days} days at least")
+        classes[kind] = replace(classes[kind], days=int(number))
+    return classes
 
 
 def judge(things: Iterable[Thing], holds: Iterable[Hold], classes: Mapping[str, RetentionClass]) -> list[Kept]:

@@ -35,7 +35,7 @@ IN_USE = (
 def kept(given: Services) -> list[Kept]:
     """Everything that has a retention class: until when it is kept, and by which holds."""
     with given.pool.connection() as connection:
-        return _kept(connection)
+        return _kept(given, connection)
 
 
 def delete_due(given: Services, asking: Subject, decision: Decision) -> list[Kept]:
@@ -46,7 +46,7 @@ def delete_due(given: Services, asking: Subject, decision: Decision) -> list[Kep
     now = given.clock()
     with given.pool.connection() as connection:
         connection.execute(holds.ALONE)
-        going = [one for one in _kept(connection) if one.may_go(now)]
+        going = [one for one in _kept(given, connection) if one.may_go(now)]
         for one in going:
             rows = _delete_predictions(connection, one) if one.thing.kind == "predictions" else None
             holds.delete(connection, one, actor=asking.actor(), decision_id=decision.decision_id, now=now, rows=rows)
@@ -64,11 +64,11 @@ def take_files_away(given: Services) -> None:
         remove_files(given, digest)
 
 
-def _kept(connection: Connection[Any]) -> list[Kept]:
+def _kept(given: Services, connection: Connection[Any]) -> list[Kept]:
     """What is kept still; what was deleted is not judged again, unless rows came anew."""
     gone = {kind: holds.deleted(connection, kind) for kind in ("exports", "snapshots")}
     things = [one for one in _things(connection) if one.id not in gone.get(one.kind, ())]
-    return judge(things, holds.every(connection), load_classes())
+    return judge(things, holds.every(connection), load_classes(given.settings.retention_days))
 
 
 def _things(connection: Connection[Any]) -> list[Thing]:

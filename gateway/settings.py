@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from compliance.retention import load_classes
 from gateway.embedded.home import Home
 from gateway.errors import SettingsInvalid, StackNotRunning
 from sandbox.text.engines import MODEL
@@ -81,6 +82,11 @@ class Settings(BaseModel):
         le=3650,
         description="How many days a queued inference request is kept after its answer, to be asked again.",
     )
+    retention_days: str | None = Field(
+        default=None,
+        description="How many days exports, predictions or snapshots are kept, as KIND=DAYS with commas; unset: as"
+        " compliance/retention.yaml says.",
+    )
     listen_host: str | None = Field(default=None, description="The address to listen on, where it is not that of the URL.")
 
     @field_validator(
@@ -92,6 +98,12 @@ class Settings(BaseModel):
             parts = urlsplit(value)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.password or parts.port == 0:
                 raise ValueError("it must be http://HOST or https://HOST, with a port if it is another one, without a password")
+        return value
+
+    @field_validator("retention_days")
+    @classmethod
+    def _retention(cls, value: str | None) -> str | None:
+        load_classes(value)
         return value
 
     @classmethod

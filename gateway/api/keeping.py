@@ -63,8 +63,9 @@ def kept(given: Given, asking: Asking) -> dict[str, Any]:
     require(given, asking, "see what is kept")
     now = given.clock()
     classes = [
-        {"kind": one.kind, "days": one.days, "title": one.title, "source": one.source} for one in load_classes().values()
-    ]  # fmt: skip
+        {"kind": one.kind, "days": one.days, "least_days": one.least_days, "title": one.title, "source": one.source}
+        for one in load_classes(given.settings.retention_days).values()
+    ]
     items = [one.as_json() | {"may_go": one.may_go(now)} for one in keeping.kept(given)]
     return {"classes": classes, "items": items, "next": None}
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from compliance.bundle import ExportResult, export_bundle
+from compliance.ledger import append
 from compliance.verify import verify_bundle
-from tests.compliance.conftest import START, LocalSigner, fill
+from tests.compliance.conftest import START, LocalSigner, decision, fill
 
 
 def export(connection: Any, out: Path, first: int = 0, last: int = 60, **given: Any) -> ExportResult:
@@ -63,3 +64,31 @@ sys.meta_path.insert(0, Ours())
 sys.argv = ["verify.py", sys.argv[1], "--json"]
 runpy.run_path(sys.argv[1] + "/verify.py", run_name="__main__")
 """
+
+
+def test_a_half_written_bundle_is_never_taken_for_a_whole_one(app: Any, tmp_path: Path) -> None:
+    fill(app, 5)
+    export(app, tmp_path / "b")
+    files = sorted(path for path in (tmp_path / "b").rglob("*") if path.is_file())
+    for path in files:
+        whole = path.read_bytes()
+        for kept in {0, len(whole) // 2, len(whole) - 1} if whole else ():
+            path.write_bytes(whole[:kept])
+            assert not verify_bundle(tmp_path / "b").ok, (path.name, kept)
+        path.unlink()
+        assert not verify_bundle(tmp_path / "b").ok, path.name
+        path.write_bytes(whole)
+    assert verify_bundle(tmp_path / "b").ok
+    (tmp_path / "nothing").mkdir()
+    assert not verify_bundle(tmp_path / "nothing").ok
+
+
+def test_a_clock_that_jumps_is_told_and_hides_no_entry(app: Any, tmp_path: Path) -> None:
+    for minute in (1, 2, 600_000, 3, 4):  # more than a year ahead, and back
+        append(app, decision(minute), now=START + timedelta(minutes=minute))
+    app.commit()
+    made = export(app, tmp_path / "b", 0, 10)
+    found = verify_bundle(tmp_path / "b")
+    assert found.ok and made.entries == 5 and "The clock stepped back at entry 4." in found.notes
+    stated = json.loads((tmp_path / "b" / "completeness.json").read_bytes())
+    assert (stated["clock_steps_back"], stated["outside_the_period"]) == ([4], 1)

@@ -72,7 +72,7 @@ def test_every_profile_is_whole() -> None:
     assert used == set(controls)
 
 
-@pytest.mark.parametrize("name", ["nope", "", "../controls", "controls", "HIPAA"])
+@pytest.mark.parametrize("name", ["nope", "", "../controls", "controls", "HIPAA", "hipaa-2031", "hipaa@2020-01"])
 def test_an_unknown_profile_is_refused_with_the_names_of_those_that_are(name: str) -> None:
     with pytest.raises(UnknownProfile, match="hipaa"):
         load_profile(name)

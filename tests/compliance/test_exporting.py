@@ -50,7 +50,7 @@ def services(ledger_url: str, tmp_path: Path) -> Iterator[Any]:
     with ConnectionPool(ledger_url, min_size=1, max_size=4, configure=as_application) as pool:
         yield SimpleNamespace(
             pool=pool, signer=signer, home=home, clock=lambda: datetime.now(UTC),
-            public_keys=lambda: {signer.keyid: signer.public_key_pem()},
+            public_keys=lambda: {signer.keyid: signer.public_key_pem()}, settings=SimpleNamespace(retention_days=None),
         )  # fmt: skip
 
 

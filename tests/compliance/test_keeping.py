@@ -75,6 +75,14 @@ def test_nothing_goes_before_its_time(later: Any) -> None:
     assert predictions(later) == 5
 
 
+def test_days_of_the_organisations_own_keep_things_longer(later: Any) -> None:
+    before = {one.thing.kind: one for one in keeping.kept(later)}
+    later.settings.retention_days = "predictions=9000"
+    after = {one.thing.kind: one for one in keeping.kept(later)}
+    assert before["predictions"].may_go(LATER) and not after["predictions"].may_go(LATER)
+    assert after["snapshots"].until == before["snapshots"].until
+
+
 def test_a_hold_stops_deletion_until_it_is_lifted(later: Any) -> None:
     hold = place(later, dataset="clinic")
     assert keeping.delete_due(later, CARL, ALLOWED) == []

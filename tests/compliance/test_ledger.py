@@ -20,6 +20,7 @@ from psycopg import errors
 
 from compliance.disclosures import accounting
 from compliance.entries import ObjectRef
+from compliance.errors import ExportFailed
 from compliance.extent import find_extent
 from compliance.ledger import (
     FIRST_PREVIOUS,
@@ -177,6 +178,18 @@ def test_an_export_waits_for_those_who_write_so_that_nothing_comes_into_its_peri
         app.commit()
         waiting.result(10)
         assert len(whole(other)) == 1
+
+
+def test_a_writer_without_end_holds_up_neither_the_others_nor_for_ever_an_export(app: Any, ledger_url: str) -> None:
+    append(app, decision())
+    with psycopg.connect(ledger_url) as exporter, psycopg.connect(ledger_url) as other, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(integrate_after_those_writing, exporter, tries=3)
+        other.execute("SET lock_timeout = '1s'")
+        while not waiting.done():
+            append(other, decision(2))
+            other.commit()
+        with pytest.raises(ExportFailed):
+            waiting.result()
 
 
 def test_an_entry_is_recorded_when_it_was_handed_in_and_time_does_not_run_backwards(app: Any, ledger_url: str) -> None:

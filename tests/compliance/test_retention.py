@@ -55,4 +55,17 @@ def test_a_kind_without_a_class_is_never_judged_and_so_never_deleted() -> None:
 def test_the_classes_name_their_source_and_keep_things_for_half_a_year_at_least() -> None:
     classes = load_classes()
     assert "ledger" not in classes and set(classes) == {"exports", "predictions", "snapshots"}
-    assert all(one.days >= 183 and one.source and one.title for one in classes.values())
+    assert all(one.days >= one.least_days >= 183 and one.source and one.title for one in classes.values())
+
+
+def test_an_organisation_sets_other_days_of_some_kinds() -> None:
+    classes, own = load_classes(), load_classes("exports=3650, snapshots=400")
+    assert (own["exports"].days, own["snapshots"].days, own["predictions"]) == (3650, 400, classes["predictions"])
+
+
+@pytest.mark.parametrize(
+    "days", ["exports=30", "predictions=182", "ledger=9999", "exports", "exports=", "exports=-1", "exports=3650,", "=1"]
+)
+def test_days_below_the_law_or_of_nothing_that_is_kept_are_refused(days: str) -> None:
+    with pytest.raises(ValueError, match=r"must be KIND=DAYS|days at least"):
+        load_classes(days)
