@@ -1,8 +1,9 @@
 """Notes: throughput and leaks of the scrubber beside a loop of plain Presidio with the same spaCy model, in one run.
 
-usage: python -m benchmarks.deid_notes [NUMBER] - unique notes; prints one JSON object, progress to standard error. `times_plain`
-is of wall time with a process on each core, their start included; `times_plain_cpu` of the CPU seconds of one process that does
-the same. Plain Presidio is a loop in one process. The layouts are those of `held_out`, unseen no more (deid_corpus).
+usage: python -m benchmarks.deid_notes [NUMBER [ENGINE]] - unique notes, and the model the scrubber reads with; prints JSON,
+progress to standard error. `times_plain` is of wall time with a process on each core, their start included; `times_plain_cpu` of
+the CPU seconds of one process that does the same. Plain Presidio is a loop in one process, with the small model. The layouts are
+those of `held_out`, unseen no more (deid_corpus).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
     made = list(notes("held_out", number, 2))
     texts, records = [note["text"] for note, _ in made], [record for _, record in made]
-    scrubber, alone = Scrubber(), Scrubber(processes=1)
+    engine = sys.argv[2] if len(sys.argv) > 2 else MODEL
+    scrubber, alone = Scrubber(engine=engine), Scrubber(engine=engine, processes=1)
     alone.scrub_batch(texts[:1])  # as plain Presidio, it has loaded what it needs
     plain, plain_rate = _timed("plain Presidio", _plain_presidio(), texts[:PLAIN_NOTES])
     ours, rate = _timed("scrubber", scrubber.scrub_batch, texts)
@@ -44,6 +46,7 @@ def main() -> None:
         json.dumps(
             {
                 "notes": number,
+                "engine": engine,
                 "cores": len(os.sched_getaffinity(0)),
                 "load": round(os.getloadavg()[0], 1),
                 "plain_presidio": {**plain_rate, **_score(sample[:PLAIN_NOTES], plain)},

@@ -62,7 +62,7 @@ class Settings(BaseModel):
     text_engine: str = Field(
         default=MODEL,
         min_length=1,
-        description="The language model that reads free text: a spaCy package or folder, or KIND:MODEL.",
+        description="The language model that reads free text: a spaCy package or folder, KIND:MODEL or our sallyport:names.",
     )
     traces_url: str | None = Field(
         default=None, description="An OpenTelemetry collector that takes OTLP over HTTP; unset: nothing is traced."

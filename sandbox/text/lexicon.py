@@ -69,6 +69,12 @@ def certain() -> frozenset[str]:
 
 
 @cache
+def written_small() -> frozenset[str]:
+    """Words that are written small where capitals say nothing."""
+    return (english() - MOSTLY_NAMES - WORD_GIVEN) | FUNCTION_WORDS | clinical()
+
+
+@cache
 def given_names() -> frozenset[str]:
     return frozenset(_list("given.txt.gz"))
 

@@ -42,7 +42,7 @@ def _reader(named: str) -> Reader:
     made = engine.load()
     if engine.kind == "gliner":
         return lambda texts: ([(r.start, r.end, r.entity_type) for r in made.analyze(t, ["PERSON", "LOCATION"])] for t in texts)
-    if engine.kind != "spacy":
+    if not engine.spacy:
         return lambda texts: _by_presidio(made, texts)
     nlp = made.nlp[LANGUAGE]
     named_as = made.ner_model_configuration.model_to_presidio_entity_mapping
