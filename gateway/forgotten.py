@@ -16,6 +16,7 @@ SNAPSHOTS = "SELECT id FROM catalog.snapshots WHERE state = 'queued' AND request
 EXPORTS = "SELECT id FROM catalog.exports WHERE state = 'queued' AND requested_at < %s"
 PROMOTIONS = "SELECT id FROM promotion.requests WHERE state = 'submitted' AND submitted_at < %s"
 # Many may wait that a worker has in its queue already.
+SCORINGS = "SELECT id FROM promotion.scorings WHERE state = 'queued' AND requested_at < %s"
 QUEUED = """
 SELECT id FROM promotion.queued WHERE state = 'queued' AND queued_at < %s
 AND NOT EXISTS (SELECT FROM dbos.workflow_status WHERE workflow_uuid = %s || id) ORDER BY queued_at LIMIT 1000"""
@@ -26,12 +27,14 @@ def queue_again(given: Services) -> None:
     """Everything that waits for a worker is in a worker's queue."""
     before = given.clock() - GRACE
     with given.pool.connection() as connection:
-        snapshots, exports, promotions, egress = (
-            connection.execute(query, (before,)).fetchall() for query in (SNAPSHOTS, EXPORTS, PROMOTIONS, EGRESS)
+        snapshots, exports, promotions, egress, scorings = (
+            connection.execute(query, (before,)).fetchall() for query in (SNAPSHOTS, EXPORTS, PROMOTIONS, EGRESS, SCORINGS)
         )
         requests = connection.execute(QUEUED, (before, f"{ANSWER_QUEUED}-")).fetchall()
     for (name,) in requests:
         given.jobs.answer_queued(name)
+    for (name,) in scorings:
+        given.jobs.score(name)
     for (name,) in snapshots:
         given.jobs.build_snapshot(name)
     for (name,) in exports:

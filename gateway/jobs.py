@@ -9,7 +9,7 @@ EVIDENCE_QUEUE = "sallyport-evidence"  # of its own, so that an auditor does not
 SCHEMA = "dbos"
 BUILD_SNAPSHOT, CHECK_MODEL, CHECK_EGRESS = "build_snapshot", "check_model", "check_egress"
 EXPORT_EVIDENCE = "export_evidence"
-ANSWER_QUEUED = "answer_queued"
+ANSWER_QUEUED, SCORE, SCORE_SCHEDULED = "answer_queued", "score", "score_scheduled"
 SCORING_QUEUE = "sallyport-scoring"  # so that a request does not wait for builds and checks
 
 
@@ -39,6 +39,10 @@ class Jobs:
     def answer_queued(self, request: str) -> None:
         """A worker answers the inference request, now or as soon as one runs."""
         self._enqueue(ANSWER_QUEUED, request, SCORING_QUEUE)
+
+    def score(self, scoring: str) -> None:
+        """A worker makes the batch run, now or as soon as one runs."""
+        self._enqueue(SCORE, scoring, SCORING_QUEUE)
 
     def _enqueue(self, workflow: str, argument: str, queue: str = QUEUE) -> None:
         if self._client is None:

@@ -83,11 +83,11 @@ class DurableQueue:
 
 
 class Answerer:
-    """Answers what waits, in the worker."""
+    """Answers what waits, in the worker; `models` and `features` are there for batch runs too."""
 
     def __init__(self, given: Services) -> None:
-        self._given, self._features = given, LiveFeatures(given)
-        self._models = Models(given.store, given.public_keys)
+        self._given, self.features = given, LiveFeatures(given)
+        self.models = Models(given.store, given.public_keys)
         self._unwrapped = lru_cache(KEYS_REMEMBERED)(given.vault.unwrap_data_key)
 
     def answer(self, request: str) -> str:
@@ -101,11 +101,11 @@ class Answerer:
         if one.state != "queued":
             return one.state
         try:
-            key, loaded = self._models.get(f"{one.project}.{one.name}")
+            key, loaded = self.models.get(f"{one.project}.{one.name}")
             body = parsed(_box(self._unwrapped(one.wrapped)).decrypt(one.sealed))
             inputs = body.inputs
             if body.entities:
-                inputs = self._features(asker(one.asker), key, loaded.digest, loaded.contract, body.entities)
+                inputs = self.features(asker(one.asker), key, loaded.digest, loaded.contract, body.entities)
             predicted, outputs = predict(key, loaded, Inference(id=body.id, inputs=inputs), one.caller)
         except (LiveUnavailable, GatewayError, OperationalError) as error:
             raise NotAnsweredYet(f"It is tried again ({getattr(error, 'code', type(error).__name__)}).") from error

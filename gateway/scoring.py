@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -73,6 +74,17 @@ class LiveFeatures:
                 if attempt == 2 or not isinstance(error, psycopg.OperationalError | PoolTimeout):
                     raise LiveUnavailable(f"The live features cannot be read now ({type(error).__name__}).") from error
         raise AssertionError("two attempts either gave or raised")
+
+    @contextmanager
+    def reading(self, caller: Subject, model: tuple[str, str], digest: str) -> Iterator[psycopg.Connection[Any]]:
+        """A connection that sees the columns of the model's contract. Raises ReadingDenied, LiveUnavailable."""
+        held = self._lease(caller, model, digest)
+        try:
+            with held.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            self._drop((caller.id, model), held)
+            raise LiveUnavailable(f"The live features cannot be read now ({type(error).__name__}).") from error
 
     def close(self) -> None:
         """Every lease has ended, as far as the other parts still answer; what is left ends by itself."""

@@ -10,12 +10,14 @@ import os
 import shutil
 import signal
 import threading
+from datetime import datetime
 from functools import cache
+from typing import Any
 
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import building, checking, exporting, forgotten, queueing, reviewing
+from gateway import batch, building, checking, exporting, forgotten, queueing, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -29,12 +31,14 @@ from gateway.jobs import (
     EXPORT_EVIDENCE,
     QUEUE,
     SCHEMA,
+    SCORE,
+    SCORE_SCHEDULED,
     SCORING_QUEUE,
 )
 from gateway.queueing import Answerer
 from gateway.starting import begin, said
 from gateway.tracing import begin_traces, end_traces, span
-from promotion import monitoring
+from promotion import monitoring, scorings
 
 POLL_SECONDS = 0.2
 INTEGRATE_SECONDS = 0.25
@@ -125,6 +129,54 @@ def _answer(request: str) -> str:
     return answerer().answer(request)
 
 
+@DBOS.workflow(name=SCORE)
+def score(scoring: str) -> str:
+    """The batch run is published, held back or has failed, and the ledger says which."""
+    return _made(scoring)
+
+
+@DBOS.workflow(name=SCORE_SCHEDULED)
+def score_scheduled(at: datetime, model: Any) -> None:
+    """The scheduled batch run of that moment is made, once."""
+    scoring = _scheduled(at, model["project"], model["name"])
+    if scoring:
+        _made(scoring)
+
+
+def _made(scoring: str) -> str:
+    try:
+        return _score(scoring)
+    except Exception as error:
+        return batch.fail(services(), scoring, str(getattr(error, "code", "unexpected")))
+
+
+@DBOS.step(name="score", retries_allowed=True, interval_seconds=1, max_attempts=8, backoff_rate=2)
+def _score(scoring: str) -> str:
+    with span("score", scoring_id=scoring):
+        return batch.run(services(), answerer().models, answerer().features, scoring)
+
+
+@DBOS.step(name="scheduled")
+def _scheduled(at: datetime, project: str, name: str) -> str | None:
+    return batch.scheduled(services(), at, (project, name))
+
+
+def arrange(given: Services) -> None:
+    """The schedules of batch runs are those that the database holds."""
+    with given.pool.connection() as connection:
+        found = scorings.schedules(connection)
+    wanted = {(f"{one['project']}/{one['name']}", batch.cron(one["at"])): one for one in found}
+    standing = {(one["schedule_name"], one["schedule"]) for one in DBOS.list_schedules()}
+    for name, _ in standing - wanted.keys():
+        DBOS.delete_schedule(name)
+    for name, at in wanted.keys() - standing:
+        model = {part: wanted[name, at][part] for part in ("project", "name")}
+        DBOS.create_schedule(
+            schedule_name=name, workflow_fn=score_scheduled, schedule=at, context=model, automatic_backfill=True,
+            queue_name=SCORING_QUEUE,
+        )  # fmt: skip
+
+
 @DBOS.step(name="finish")
 def _finish(promotion: str) -> str:
     return checking.finish(services(), promotion)
@@ -158,6 +210,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
             if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
                 exporting.publish_growth(given)
                 queueing.forget(given)
+                arrange(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
@@ -199,6 +252,7 @@ def main() -> None:
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(SCORING_QUEUE, worker_concurrency=4, polling_interval_sec=POLL_SECONDS)
+    arrange(given)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -6,7 +6,7 @@ not of the future. It runs over views of exactly the contract's columns; whose t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
@@ -22,6 +22,13 @@ NEWEST = (
     'SELECT DISTINCT ON (row_id) row_id::text AS "row_id::text", count(*) OVER (PARTITION BY row_id, as_of) AS "count(*)", {}'
     " FROM ({}) AS features WHERE row_id IN ({}) AND as_of <= {} ORDER BY row_id, as_of DESC"
 )
+
+EVERYONE = (
+    'SELECT * FROM (SELECT DISTINCT ON (row_id) row_id::text AS "row_id::text", as_of AS "as_of", '
+    'count(*) OVER (PARTITION BY row_id, as_of) AS "count(*)", {} FROM ({}) AS features'
+    ' WHERE row_id IS NOT NULL AND as_of <= {} ORDER BY row_id, as_of DESC) AS newest WHERE "as_of" >= {}'
+)
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class NoFeatures(PromotionError):
@@ -72,6 +79,24 @@ def gather(connection: Connection[Any], contract: ModelContract, entities: Seque
     if any(row["count(*)"] > 1 for row in found.values()):
         raise EntityAmbiguous("An entity has more than one newest row, so its features are not known.")
     return [_tensor(column, [found[entity][column.name] for entity in entities]) for column in contract.inputs]
+
+
+def everyone(
+    connection: Connection[Any], contract: ModelContract, now: datetime, *, since: datetime | None = None, size: int = 5_000
+) -> Iterator[tuple[list[str], list[Tensor]]]:
+    """The inputs of every entity whose newest row is not before `since`, so many at a time, with their ids.
+
+    Raises NoFeatures, EntityAmbiguous, psycopg.Error.
+    """
+    named = sql.SQL(", ").join(sql.Identifier(column.name) for column in contract.inputs)
+    moments = (sql.Literal(one.astimezone(UTC).replace(tzinfo=None)) for one in (now, since or BEGINNING))
+    query = sql.SQL(EVERYONE).format(named, sql.SQL(require_features(contract)), *moments)
+    with connection.transaction(), connection.cursor("everyone", row_factory=dict_row) as cursor:
+        cursor.execute(query)
+        while rows := cursor.fetchmany(size):
+            if any(row["count(*)"] > 1 for row in rows):
+                raise EntityAmbiguous("An entity has more than one newest row, so its features are not known.")
+            yield [row["row_id::text"] for row in rows], [_tensor(c, [row[c.name] for row in rows]) for c in contract.inputs]
 
 
 def require_features(contract: ModelContract) -> str:

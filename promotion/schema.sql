@@ -160,7 +160,35 @@ CREATE TABLE IF NOT EXISTS promotion.queued (
 );
 CREATE INDEX IF NOT EXISTS queued_waiting ON promotion.queued (queued_at) WHERE state = 'queued';
 
+-- Batch runs: all live rows of a model's features scored, and published only when the run is sane. The scores stand in the live
+-- database, under the run's id. `since_days`: rows of the last days only.
+CREATE TABLE IF NOT EXISTS promotion.scorings (
+    id           text PRIMARY KEY,
+    project      text NOT NULL,
+    name         text NOT NULL,
+    asker        jsonb NOT NULL,
+    since_days   int,
+    requested_at timestamptz NOT NULL,
+    state        text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'published', 'held', 'failed')),
+    ended_at     timestamptz,
+    digest       text,
+    rows         bigint,
+    problems     jsonb NOT NULL DEFAULT '[]'
+);
+
+-- Which models are scored each day at which time (UTC), and as whom.
+CREATE TABLE IF NOT EXISTS promotion.schedules (
+    project    text NOT NULL,
+    name       text NOT NULL,
+    at         time NOT NULL,
+    since_days int,
+    asker      jsonb NOT NULL,
+    set_at     timestamptz NOT NULL,
+    PRIMARY KEY (project, name)
+);
+
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;
+GRANT DELETE ON promotion.schedules TO sallyport_app;
 GRANT DELETE ON promotion.predictions, promotion.queued TO sallyport_app; -- when their time is over (gateway/keeping.py)

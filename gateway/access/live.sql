@@ -121,3 +121,10 @@ CREATE OR REPLACE FUNCTION masking.pseudonym(lease text, kind text, value text) 
     FROM masking.keys k WHERE k.lease = pseudonym.lease
 $$;
 ALTER FUNCTION masking.pseudonym(text, text, text) OWNER TO masking_owner;
+
+-- Scores of batch runs, by run; which runs are published stands in the control database, and only the gateway asks for them.
+CREATE SCHEMA IF NOT EXISTS scores;
+CREATE TABLE IF NOT EXISTS scores.results (scoring text, row_id text, score double precision, PRIMARY KEY (scoring, row_id));
+REVOKE ALL ON SCHEMA scores FROM PUBLIC;
+GRANT USAGE ON SCHEMA scores TO live_loader;
+GRANT SELECT, INSERT, DELETE ON scores.results TO live_loader;

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,12 @@ from gateway.commands.access import open_lease
 from gateway.commands.model import command as models
 from gateway.commands.model import model_server
 from gateway.commands.new import command
+from gateway.commands.score import command as scoring_runs
+from gateway.composition import compose
 from gateway.embedded import postgres, processes, stack
 from gateway.embedded.home import Home
+from gateway.jobs import SCHEMA
+from gateway.settings import Settings
 from promotion.queued import prediction_id
 from sandbox.contracts import load_contract
 from sandbox.domains import contract_path
@@ -75,7 +80,9 @@ def test_a_project_is_made_trained_taken_over_and_promoted(as_user: As, clinic: 
     promotion = json.loads(promoted.stdout.splitlines()[-1])
     assert promotion["state"] == "awaiting-approval"
     asked_by_entity(as_user, clinic, promotion["id"])
+    scored_in_batches(as_user, clinic)
     queued_through_a_kill(clinic)
+    scored_by_schedule(as_user)
 
 
 def asked_by_entity(as_user: As, clinic: Path, promotion: str) -> None:
@@ -114,6 +121,54 @@ def asked_by_entity(as_user: As, clinic: Path, promotion: str) -> None:
     scoring.delete(f"/v1/leases/{leases[-1]['id']}")  # the server opens another when its own was taken away
     scoring.delete(f"/v1/leases/{leases[0]['id']}")
     assert json.loads(CliRunner().invoke(models, [*asked, "--as", "scoring"]).stdout)["outputs"][-1]["data"] == scores
+
+
+def scored_in_batches(as_user: As, clinic: Path) -> None:
+    """Every live row is scored as it is alone; a run that is not sane publishes nothing; only the service gets scores."""
+    ended = CliRunner().invoke(scoring_runs, ["run", "readmission/stay-model", "--as", "scoring"])
+    assert ended.exit_code == 0, ended.output
+    made = json.loads(ended.stdout)
+    assert (made["state"], made["problems"]) == ("published", [])
+    fetched = CliRunner().invoke(scoring_runs, ["fetch", made["id"], "--as", "scoring"])
+    found = {one["entity_id"]: one["score"] for one in map(json.loads, fetched.stdout.splitlines())}
+    rows = pl.read_csv(clinic / "encounters.csv", infer_schema=False)["encounter_id"].to_list()
+    assert made["rows"] == len(found) and set(found) <= set(rows) and len(found) > len(rows) * 0.9
+    some = sorted(found)[::97]
+    words = [word for one in some for word in ("--entity", one)]
+    alone = json.loads(CliRunner().invoke(models, ["infer", "stay-model", *words, "--as", "scoring"]).stdout)["outputs"][-1]
+    width = len(alone["data"]) // len(some)
+    assert [found[one] for one in some] == pytest.approx(alone["data"][width - 1 :: width])
+
+    none = CliRunner().invoke(scoring_runs, ["run", "readmission/stay-model", "--since-days", "1", "--as", "scoring"])
+    assert none.exit_code == 1 and json.loads(none.stdout)["problems"] == ["no_rows"]
+    for who, run, code in (("scoring", json.loads(none.stdout)["id"], "scoring_not_found"), ("dana", made["id"], "denied")):
+        with pytest.raises(Refusal) as refused:
+            as_user(who).get(f"/v1/scorings/{run}/results")
+        assert refused.value.problem_code == code
+    with pytest.raises(Refusal) as refused:
+        as_user("dana").post("/v1/scorings", {"model": "readmission/stay-model"})
+    assert refused.value.problem_code == "denied"
+    at = CliRunner().invoke(scoring_runs, ["schedule", "readmission/stay-model", "--at", "03:00", "--as", "scoring"])
+    assert at.exit_code == 0, at.output
+
+
+def scored_by_schedule(as_user: As) -> None:
+    """The worker, which took the schedule up when it started, makes a run when its time has come."""
+    from dbos import DBOSClient
+
+    client = DBOSClient(system_database_url=compose(Settings.load()).jobs._url, dbos_system_schema=SCHEMA)
+    before = {one["id"] for one in as_user("sam").get("/v1/scorings")["items"]}
+    assert [one["schedule"] for one in client.list_schedules()] == ["0 3 * * *"]
+    client.trigger_schedule("readmission/stay-model")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [one for one in as_user("sam").get("/v1/scorings")["items"] if one["id"] not in before]
+        if found and found[0]["state"] != "queued":
+            break
+        time.sleep(0.2)
+    assert [one["state"] for one in found] == ["published"]
+    client.destroy()
+    assert as_user("sam").delete("/v1/scorings/schedules/readmission/stay-model")["at"] is None
 
 
 def queued_through_a_kill(clinic: Path) -> None:
