@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from compliance.attestations import Statement, Subject, sign_statement
 from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.live_rows import CHECKER, LiveRows
-from promotion import requests
+from promotion import requests, reuse
 from promotion.checks import CHECKS, CheckContext, CheckResult, Finding, in_order
 from promotion.checks.data_quality import great_expectations
 from promotion.errors import PromotionError
@@ -66,8 +68,9 @@ def check(given: Services, promotion: str, name: str) -> str:
     work = given.home.folder("run") / "work" / f"{promotion}-{name}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    said: dict[str, Any] = {}
     try:
-        result = CHECKS[name](_context(given, found, name, work))
+        result, said = _made(given, found, name, work)
     except Exception as error:
         # The check looks at hostile bytes: whatever it raises, the model has not passed, and no message is repeated.
         code = getattr(error, "code", type(error).__name__)
@@ -75,12 +78,12 @@ def check(given: Services, promotion: str, name: str) -> str:
         result = CheckResult(name, "failed", found.digest, finding.detail, (finding,))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    statement = Statement((Subject("model", found.digest),), PREDICATE_TYPE, result.as_json() | {"promotion": promotion})
+    statement = Statement((Subject("model", found.digest),), PREDICATE_TYPE, result.as_json() | {"promotion": promotion} | said)
     envelope = sign_statement(statement, given.signer)
     with given.pool.connection() as connection:
         requests.store_check(
             connection, found, result, envelope=envelope, seconds=time.monotonic() - started, actor=CHECKER, now=given.clock(),
-            days=given.policy.engine.bundle.data.get("promotion", {}).get("finding_days"),
+            days=given.policy.engine.bundle.data.get("promotion", {}).get("finding_days"), refs=_reused(said),
         )  # fmt: skip
     return result.outcome
 
@@ -108,6 +111,21 @@ def warm_up() -> None:
     import pandas  # noqa: F401
 
     great_expectations()
+
+
+def _made(given: Services, found: Promotion, name: str, work: Path) -> tuple[CheckResult, dict[str, Any]]:
+    """The check's result, made now or taken over from earlier evidence over the same inputs; and what is signed beside it."""
+    context, now = _context(given, found, name, work), given.clock()
+    inputs = reuse.inputs(context, name, also={"text_engine": given.settings.text_engine})
+    with given.pool.connection() as connection:
+        earlier = reuse.find(connection, found, name, inputs, public_keys=given.public_keys(), now=now)
+    if earlier is None:
+        return CHECKS[name](context), {"inputs": inputs, "made_at": int(now.timestamp())}
+    return earlier.result, {"inputs": inputs, "made_at": earlier.made_at, "reused": earlier.as_json()}
+
+
+def _reused(said: Mapping[str, Any]) -> dict[str, str]:
+    return {"reused_from": said["reused"]["promotion"]} if "reused" in said else {}
 
 
 def _context(given: Services, found: Promotion, check: str, work: Path) -> CheckContext:

@@ -100,7 +100,7 @@ def record(
 
 def store_check(
     connection: Connection[Any], promotion: Promotion, check: CheckResult, *, envelope: Mapping[str, Any], seconds: float,
-    actor: Actor, now: datetime, days: Mapping[str, int] | None = None,
+    actor: Actor, now: datetime, days: Mapping[str, int] | None = None, refs: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """The check's signed result stands with the promotion, once, however often its step ran; its findings are open.
 
@@ -128,7 +128,8 @@ def store_check(
         )
     record(
         connection, promotion, "check:completed", "done" if check.outcome == "passed" else "failed", actor, now,
-        refs={"check": check.name}, detail={"findings": len(check.findings), "envelope": digest(canonical_json(dict(envelope)))},
+        refs={"check": check.name, **(refs or {})},
+        detail={"findings": len(check.findings), "envelope": digest(canonical_json(dict(envelope)))},
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from promotion.answering import Answering, Message, Receive, Send, require_version
+from promotion.counting import MEDIA_TYPE, OK, Counts
 from promotion.entities import Caller, Gather
 from promotion.errors import PromotionError
 from promotion.inference import DATATYPES, Inference
@@ -94,8 +95,14 @@ def _model_routes(app: FastAPI, models: Models, answering: Answering) -> None:
     async def infer(name: str, request: Request, version: str | None = None) -> Response:
         return Response(await answering.infer(name, version, request), media_type="application/json")
 
+    counts = Counts()
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(counts.text(), media_type=MEDIA_TYPE)
+
     # The framework's way to a route takes as long as all that is done there; these two are described by it only.
-    app.add_middleware(Ahead, answering=answering)
+    app.add_middleware(Ahead, answering=answering, counts=counts)
 
 
 def _of_version(models: Models, name: str, version: str | None) -> tuple[tuple[str, str], Loaded]:
@@ -140,19 +147,22 @@ def refusal(error: Exception) -> JSONResponse:
 class Ahead:
     """Inference is answered here, and all else by the application behind."""
 
-    def __init__(self, app: Any, answering: Answering) -> None:
-        self._app, self._answering = app, answering
+    def __init__(self, app: Any, answering: Answering, counts: Counts) -> None:
+        self._app, self._answering, self._counts = app, answering, counts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         asked = INFER.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if asked is None:
             await self._app(scope, receive, send)
             return
+        started = time.perf_counter()
         try:
             answer = await self._answering.infer(asked["name"], asked["version"], Request(scope, receive))
+            self._counts.add(asked["name"], OK, time.perf_counter() - started)
         except ClientDisconnect:
             return
         except Exception as error:
+            self._counts.add(asked["name"], str(getattr(error, "code", "unexpected")), time.perf_counter() - started)
             await refusal(error)(scope, receive, send)
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]

@@ -165,6 +165,8 @@ def test_a_worker_killed_in_the_middle_of_its_checks_loses_and_doubles_none(
     entries = [json.loads(line) for line in (tmp_path / "bundle" / "entries.jsonl").read_text("utf-8").splitlines()]
     ours = [entry for entry in entries if entry.get("refs", {}).get("promotion") == promotion]
     completed = [entry["refs"]["check"] for entry in ours if entry["type"] == "check:completed"]
+    reused = {entry["refs"]["check"] for entry in ours if "reused_from" in entry["refs"]}
+    assert reused == {"artifact", "leakage"}  # the same bytes and snapshot were submitted before, under another tier
     assert sorted(completed) == sorted(CHECKS) and [one["type"] for one in ours].count("promotion:checks-passed") == 1
 
 

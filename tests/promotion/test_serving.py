@@ -207,3 +207,19 @@ def test_models_of_other_formats_are_served_under_the_same_verification(gate, tm
         app = create_app(Models(gate.store, gate.keys), authenticate=authenticate, log=forget)
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         assert infer(client, body).json()["code"] == "tampered"
+
+
+def test_the_server_counts_what_it_answered_and_refused_under_names_of_models_that_are_there(served):
+    client, _, _ = served
+    infer(client, ask([1.0]))
+    infer(client, ask([101.0]))
+    for name in ('no"such', "nothing"):
+        infer(client, ask([1.0]), path=f"{name}/infer")
+    infer(client, "{", path='no"such/infer')
+    text = client.get("/metrics").text
+    assert 'sallyport_inference_requests_total{model="readmission",code="ok"} 1\n' in text
+    assert 'sallyport_inference_requests_total{model="readmission",code="invalid_input"} 1\n' in text
+    assert 'sallyport_inference_requests_total{model="none",code="model_not_found"} 2\n' in text
+    assert 'sallyport_inference_requests_total{model="none",code="invalid_input"} 1\n' in text
+    assert 'sallyport_inference_seconds_bucket{model="readmission",le="+Inf"} 2\n' in text
+    assert 'sallyport_inference_seconds_count{model="readmission"} 2\n' in text and "such" not in text
