@@ -17,7 +17,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import batch, building, checking, exporting, forgotten, queueing, reviewing
+from gateway import aliasing, batch, building, checking, exporting, forgotten, queueing, reviewing
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -212,6 +212,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
                 queueing.forget(given)
                 arrange(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
+                aliasing.follow(given)
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
         except Exception as error:

@@ -187,6 +187,17 @@ CREATE TABLE IF NOT EXISTS promotion.schedules (
     PRIMARY KEY (project, name)
 );
 
+-- MLflow's alias of each model in production, as it was set last; `done` once MLflow has it.
+CREATE TABLE IF NOT EXISTS promotion.aliases (
+    project text NOT NULL,
+    name    text NOT NULL,
+    version text NOT NULL,
+    digest  text NOT NULL,
+    set_at  timestamptz NOT NULL,
+    done    boolean NOT NULL,
+    PRIMARY KEY (project, name)
+);
+
 GRANT USAGE ON SCHEMA promotion TO sallyport_app;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA promotion TO sallyport_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA promotion TO sallyport_app;

@@ -65,14 +65,14 @@ class Tracking:
     def ensure_workspace(self) -> None:
         """The project has a workspace."""
         # Not in the workspace itself: MLflow answers calls in an unknown one with 404.
-        self._send("POST", WORKSPACES, json={"name": self._project}, accept=(200, 201, 400, 409), headers={})
-        standing = self._send("GET", WORKSPACES, headers={}).json().get("workspaces", [])
+        self.send("POST", WORKSPACES, json={"name": self._project}, accept=(200, 201, 400, 409), headers={})
+        standing = self.send("GET", WORKSPACES, headers={}).json().get("workspaces", [])
         if all(workspace.get("name") != self._project for workspace in standing):
             raise TrackingUnavailable("MLflow made no workspace for the project.")
 
     def run(self, run_id: str) -> TrackedRun:
         """The run of that id. Raises ModelNotFound."""
-        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
         data, inputs = answer.get("data", {}), answer.get("inputs", {}).get("dataset_inputs", [])
         return TrackedRun(
             run_id=run_id,
@@ -103,24 +103,32 @@ class Tracking:
 
     def fetch_artifacts(self, run_id: str, below: str, target: Path) -> int:
         """`target` holds the files that the run logged below that path, whose number is returned."""
-        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
         root = str(answer["info"]["artifact_uri"]).removeprefix("mlflow-artifacts:/").lstrip("/")
         return self._copy(f"{root}/{below}", target)
 
     def model_names(self, run_id: str) -> list[str]:
         """The names of the models that the run logged."""
-        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
         outputs = answer.get("outputs", {}).get("model_outputs", [])
         return [str(self._logged(output["model_id"])["info"]["name"]) for output in outputs]
 
+    def model_of(self, run_id: str) -> dict[str, str]:
+        """`model_id` and `artifact_uri` of the model that the run logged first. Raises ModelNotFound."""
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": run_id}).json()["run"]
+        for output in answer.get("outputs", {}).get("model_outputs", []):
+            info = self._logged(output["model_id"])["info"]
+            return {name: str(info[name]) for name in ("model_id", "artifact_uri")}
+        raise ModelNotFound("The run has logged no model.")
+
     def create_run(self, like: str, tags: Mapping[str, str], now: int) -> str:
         """The id of a new run in the experiment of `like`; `now` in milliseconds since the epoch."""
-        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": like}).json()["run"]
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": like}).json()["run"]
         body = {
             "experiment_id": answer["info"]["experiment_id"], "start_time": now,
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }  # fmt: skip
-        made = self._send("POST", "/api/2.0/mlflow/runs/create", json=body).json()["run"]
+        made = self.send("POST", "/api/2.0/mlflow/runs/create", json=body).json()["run"]
         return str(made["info"]["run_id"])
 
     def _model(self, uri: str) -> Mapping[str, Any]:
@@ -128,7 +136,7 @@ class Tracking:
             return self._logged(found["model"])
         if not (found := RUN_MODEL.fullmatch(uri)):
             raise ModelNotFound("A tracked model is named runs:/RUN_ID/NAME or models:/m-MODEL_ID.")
-        answer = self._send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": found["run"]}).json()["run"]
+        answer = self.send("GET", "/api/2.0/mlflow/runs/get", params={"run_id": found["run"]}).json()["run"]
         for output in answer.get("outputs", {}).get("model_outputs", []):
             model = self._logged(output["model_id"])
             if model["info"]["name"] == found["name"]:
@@ -136,11 +144,11 @@ class Tracking:
         raise ModelNotFound("The run has logged no model of that name.")
 
     def _logged(self, model_id: str) -> Mapping[str, Any]:
-        answer = self._send("GET", f"/api/2.0/mlflow/logged-models/{model_id}").json()
+        answer = self.send("GET", f"/api/2.0/mlflow/logged-models/{model_id}").json()
         return dict(answer["model"])
 
     def _files(self, root: str, below: str = "") -> Iterator[tuple[str, int]]:
-        answer = self._send("GET", ARTIFACTS, params={"path": f"{root}/{below}".rstrip("/")}).json()
+        answer = self.send("GET", ARTIFACTS, params={"path": f"{root}/{below}".rstrip("/")}).json()
         for item in answer.get("files", []):
             path = str(PurePosixPath(below) / PurePosixPath(item["path"]).name)
             if item.get("is_dir"):
@@ -163,7 +171,7 @@ class Tracking:
     def _headers(self) -> dict[str, str]:
         return {WORKSPACE_HEADER: self._project, "Host": "localhost"}
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
@@ -172,6 +180,7 @@ class Tracking:
         headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> httpx.Response:
+        """The server's answer to a call in the project's workspace. Raises ModelNotFound, TrackingUnavailable."""
         try:
             answer = self._http.request(method, path, headers=self._headers if headers is None else headers, **content)
         except httpx.HTTPError as error:

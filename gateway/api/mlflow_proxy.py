@@ -68,7 +68,7 @@ async def forward(project: str, path: str, request: Request) -> Response:
     given = services(request)
     asking = await run_in_threadpool(known, given, bearer_token(request))
     await run_in_threadpool(allowed.require, given, asking, project)
-    if not _served(path):
+    if not _served(path) or (request.method != "GET" and "/registered-models/alias" in f"/{path}"):  # moved by the service alone
         raise NotServed("This part of MLflow is not offered here.")
     call = given.tracking_http.build_request(
         request.method,

@@ -16,19 +16,22 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from gateway import aliasing
 from gateway.client import Gateway, Refusal
 from gateway.commands import snapshot as snapshots
 from gateway.commands.access import open_lease
+from gateway.commands.caller import connect
 from gateway.commands.model import command as models
 from gateway.commands.model import model_server
 from gateway.commands.new import command
 from gateway.commands.score import command as scoring_runs
-from gateway.composition import compose
+from gateway.composition import Services, compose
 from gateway.embedded import postgres, processes, stack
 from gateway.embedded.home import Home
 from gateway.jobs import SCHEMA
 from gateway.settings import Settings
 from promotion.queued import prediction_id
+from promotion.registry import MlflowRegistry
 from sandbox.contracts import load_contract
 from sandbox.domains import contract_path
 from sandbox.errors import InvalidFeatures
@@ -80,6 +83,7 @@ def test_a_project_is_made_trained_taken_over_and_promoted(as_user: As, clinic: 
     promotion = json.loads(promoted.stdout.splitlines()[-1])
     assert promotion["state"] == "awaiting-approval"
     asked_by_entity(as_user, clinic, promotion["id"])
+    aliased_in_mlflow()
     scored_in_batches(as_user, clinic)
     queued_through_a_kill(clinic)
     scored_by_schedule(as_user)
@@ -121,6 +125,38 @@ def asked_by_entity(as_user: As, clinic: Path, promotion: str) -> None:
     scoring.delete(f"/v1/leases/{leases[-1]['id']}")  # the server opens another when its own was taken away
     scoring.delete(f"/v1/leases/{leases[0]['id']}")
     assert json.loads(CliRunner().invoke(models, [*asked, "--as", "scoring"]).stdout)["outputs"][-1]["data"] == scores
+
+
+def aliased_in_mlflow() -> None:
+    """MLflow's alias names the deployed model; moved past the gateway it is reported and put back, through it nobody can."""
+    given = compose(Settings.load())
+    registry = MlflowRegistry(given.tracking("readmission"))
+    aliasing.follow(given)
+    version = registry.alias("stay-model", "champion")
+    assert version is not None
+    again = registry.register("other-name", deployed_run(given), "sha256:other")
+    assert registry.alias("other-name", "champion") is None and again == "1"
+    given.tracking("readmission").send(
+        "DELETE", "/api/2.0/mlflow/registered-models/alias", json={"name": "stay-model", "alias": "champion"}
+    )
+    with given.pool.connection() as connection:
+        before = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = 'model:alias-changed'").fetchone()
+    aliasing.follow(given)
+    with given.pool.connection() as connection:
+        after = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = 'model:alias-changed'").fetchone()
+    assert before and after and after[0] == before[0] + 1
+    assert registry.alias("stay-model", "champion") == version
+    body = {"name": "stay-model", "alias": "champion", "version": "1"}
+    with pytest.raises(Refusal) as refused:
+        connect("dana").post("/mlflow/readmission/api/2.0/mlflow/registered-models/alias", body)
+    assert refused.value.status == 404
+    given.close()
+
+
+def deployed_run(given: Services) -> str:
+    with given.pool.connection() as connection:
+        row = connection.execute("SELECT run_id FROM promotion.requests WHERE name = 'stay-model' LIMIT 1").fetchone()
+    return str(row[0]) if row else ""
 
 
 def scored_in_batches(as_user: As, clinic: Path) -> None:
