@@ -6,10 +6,11 @@ from typing import Any
 
 QUEUE = "sallyport"
 EVIDENCE_QUEUE = "sallyport-evidence"  # of its own, so that an auditor does not wait for long builds
+NOTIFY_QUEUE = "sallyport-notify"  # so that nothing waits for somebody else's server
 SCHEMA = "dbos"
 BUILD_SNAPSHOT, CHECK_MODEL, CHECK_EGRESS = "build_snapshot", "check_model", "check_egress"
 EXPORT_EVIDENCE = "export_evidence"
-ANSWER_QUEUED, SCORE, SCORE_SCHEDULED = "answer_queued", "score", "score_scheduled"
+ANSWER_QUEUED, SCORE, SCORE_SCHEDULED, NOTIFY = "answer_queued", "score", "score_scheduled", "notify"
 SCORING_QUEUE = "sallyport-scoring"  # so that a request does not wait for builds and checks
 
 
@@ -43,6 +44,10 @@ class Jobs:
     def score(self, scoring: str) -> None:
         """A worker makes the batch run, now or as soon as one runs."""
         self._enqueue(SCORE, scoring, SCORING_QUEUE)
+
+    def notify(self, which: str) -> None:
+        """A worker tells an address of an alert, again and again until it takes the message, within bounds."""
+        self._enqueue(NOTIFY, which, NOTIFY_QUEUE)
 
     def _enqueue(self, workflow: str, argument: str, queue: str = QUEUE) -> None:
         if self._client is None:

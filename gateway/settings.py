@@ -76,6 +76,10 @@ class Settings(BaseModel):
     served_models: str | None = Field(
         default=None, description="The models a model server serves, as project/name, with commas; unset: all that are deployed."
     )
+    webhooks: str | None = Field(
+        default=None, description="The addresses that alerts are told to, with commas: https, or http on this machine."
+    )
+    webhook_secret_file: Path | None = Field(default=None, description="The file with the secret that webhooks are signed with.")
     queued_days: int = Field(
         default=7,
         ge=1,
@@ -104,6 +108,16 @@ class Settings(BaseModel):
     @classmethod
     def _retention(cls, value: str | None) -> str | None:
         load_classes(value)
+        return value
+
+    @field_validator("webhooks")
+    @classmethod
+    def _webhooks(cls, value: str | None) -> str | None:
+        for one in (value or "").replace(" ", "").split(","):
+            parts = urlsplit(one)
+            own = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+            if one and (not (own or parts.scheme == "https") or not parts.hostname or parts.username or parts.password):
+                raise ValueError("each must be https://HOST/PATH (http on this machine only), without a password")
         return value
 
     @classmethod

@@ -10,14 +10,14 @@ import os
 import shutil
 import signal
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import aliasing, batch, building, checking, exporting, forgotten, queueing, reviewing
+from gateway import aliasing, batch, building, checking, exporting, forgotten, queueing, reviewing, webhooks
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -29,6 +29,8 @@ from gateway.jobs import (
     CHECK_MODEL,
     EVIDENCE_QUEUE,
     EXPORT_EVIDENCE,
+    NOTIFY,
+    NOTIFY_QUEUE,
     QUEUE,
     SCHEMA,
     SCORE,
@@ -177,6 +179,36 @@ def arrange(given: Services) -> None:
         )  # fmt: skip
 
 
+@DBOS.workflow(name=NOTIFY)
+def notify(which: str) -> str:
+    """The address was told of the alert, or the ledger says that it was not to be reached for all the trying."""
+    try:
+        _tell(which)
+    except Exception:
+        _untold(which)
+        return "failed"
+    return "told"
+
+
+@DBOS.step(name="tell", retries_allowed=True, interval_seconds=2, max_attempts=10, backoff_rate=2)
+def _tell(which: str) -> None:
+    webhooks.notify(services(), which)
+
+
+@DBOS.step(name="untold")
+def _untold(which: str) -> None:
+    webhooks.record(services(), which, "alert:notify-failed", "failed")
+
+
+def tell_alerts(given: Services) -> None:
+    """Each alert that began or ended within a day has a message on its way to each address that is set."""
+    with given.pool.connection() as connection:
+        since = given.clock() - timedelta(days=1)
+        messages = webhooks.due(connection, list(webhooks.addresses(given)), since, NOTIFY)
+    for one in messages:
+        given.jobs.notify(one)
+
+
 @DBOS.step(name="finish")
 def _finish(promotion: str) -> str:
     return checking.finish(services(), promotion)
@@ -215,6 +247,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
                 aliasing.follow(given)
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
+                tell_alerts(given)
         except Exception as error:
             log.warning("reconciling failed: %s", type(error).__name__)
 
@@ -245,6 +278,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     given = begin()
     _services = given
+    webhooks.addresses(given)  # settings that do not fit end it here
     begin_traces(given.settings.traces_url, "sallyport-worker")
     shutil.rmtree(given.home.folder("run") / "work", ignore_errors=True)
     clear_staging(given.home)
@@ -252,6 +286,7 @@ def main() -> None:
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    DBOS.register_queue(NOTIFY_QUEUE, worker_concurrency=4, polling_interval_sec=5 * POLL_SECONDS)
     DBOS.register_queue(SCORING_QUEUE, worker_concurrency=4, polling_interval_sec=POLL_SECONDS)
     arrange(given)
     stop = threading.Event()
