@@ -61,7 +61,7 @@ def run(given: Services, models: Models, features: LiveFeatures, scoring: str) -
     except PromotionError as error:  # a live value outside the contract's range, say
         return fail(given, scoring, error.code, state="held")
     if wrong:
-        _forget(given, scoring)
+        forget(given, [scoring])
     with given.pool.connection() as connection:
         ended = scorings.end(
             connection, scoring, "held" if wrong else "published", now=given.clock(), digest=loaded.digest, rows=found.rows,
@@ -72,7 +72,7 @@ def run(given: Services, models: Models, features: LiveFeatures, scoring: str) -
 
 def fail(given: Services, scoring: str, code: str, *, state: str = "failed") -> str:
     """The run has ended without scores, for that reason; its state."""
-    _forget(given, scoring)
+    forget(given, [scoring])
     with given.pool.connection() as connection:
         return scorings.end(connection, scoring, state, now=given.clock(), wrong=[code]).state
 
@@ -103,6 +103,8 @@ def results(given: Services, asking: Subject, scoring: str, *, after: str, most:
         raise scorings.ScoringNotFound("This batch run published no scores.")
     with psycopg.connect(given.database("live_loader", "live")) as live:
         page = live.execute(PAGE, (scoring, after, most)).fetchall()
+    if not page and not after:
+        raise scorings.ScoringNotFound("The scores of this batch run are kept no longer.")
     with given.pool.connection() as connection:
         scorings.record(
             connection, one, "scoring:fetched", "done", given.clock(), by=asking.actor(),
@@ -147,6 +149,8 @@ def _keep(kept: psycopg.Connection[Any], scoring: str, ids: Sequence[str], given
             copy.write_row(row)
 
 
-def _forget(given: Services, scoring: str) -> None:
-    with psycopg.connect(given.database("live_loader", "live")) as kept:
-        kept.execute("DELETE FROM scores.results WHERE scoring = %s", (scoring,))
+def forget(given: Services, runs: Sequence[str]) -> None:
+    """No score of these runs is left."""
+    if runs:
+        with psycopg.connect(given.database("live_loader", "live")) as kept:
+            kept.execute("DELETE FROM scores.results WHERE scoring = ANY(%s)", (list(runs),))

@@ -16,13 +16,14 @@ from functools import lru_cache
 from cryptography.fernet import Fernet
 from psycopg import OperationalError
 
+from gateway import batch
 from gateway.access.service import asker
 from gateway.catalog import holds
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.scoring import LiveFeatures
-from promotion import queued
+from promotion import queued, scorings
 from promotion.answering import parsed, predict, response
 from promotion.errors import LiveUnavailable, PromotionError
 from promotion.inference import Inference
@@ -124,14 +125,18 @@ class Answerer:
 
 
 def forget(given: Services) -> int:
-    """Requests that ended so many days ago as the settings say are gone, but where a legal hold is on predictions; how many."""
+    """Requests and scores that ended so many days ago as the settings say are gone, but where a legal hold is on predictions."""
     before = given.clock() - timedelta(days=given.settings.queued_days)
     with given.pool.connection() as connection:
         connection.execute(holds.ALONE)
         held = [one for one in holds.every(connection) if one.lifted_at is None and one.kind in (None, "predictions")]
         if any(one.project is None for one in held):
             return 0
-        return queued.forget(connection, before, but_of=[str(one.project) for one in held])
+        projects = [str(one.project) for one in held]
+        runs = scorings.ended(connection, before, but_of=projects)
+        batch.forget(given, runs)
+        scorings.forgotten(connection, runs)
+        return queued.forget(connection, before, but_of=projects)
 
 
 def _box(key: bytes) -> Fernet:

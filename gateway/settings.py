@@ -84,7 +84,7 @@ class Settings(BaseModel):
         default=7,
         ge=1,
         le=3650,
-        description="How many days a queued inference request is kept after its answer, to be asked again.",
+        description="How many days queued inference requests, after their answer, and scores of batch runs are kept.",
     )
     retention_days: str | None = Field(
         default=None,

@@ -299,6 +299,8 @@ def main() -> None:
     warm.start()
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))
     reconcile_until(stop, given)
+    if answerer.cache_info().currsize:
+        answerer().features.close()
     DBOS.destroy(workflow_completion_timeout_sec=2)
     end_traces()
     given.close()

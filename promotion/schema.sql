@@ -173,7 +173,8 @@ CREATE TABLE IF NOT EXISTS promotion.scorings (
     ended_at     timestamptz,
     digest       text,
     rows         bigint,
-    problems     jsonb NOT NULL DEFAULT '[]'
+    problems     jsonb NOT NULL DEFAULT '[]',
+    kept         boolean NOT NULL DEFAULT true
 );
 
 -- Which models are scored each day at which time (UTC), and as whom.

@@ -149,6 +149,20 @@ def every(connection: Connection[Any], projects: Sequence[str]) -> list[Scoring]
     return _select(connection, "WHERE project = ANY(%s) ORDER BY requested_at DESC LIMIT 500", (list(projects),))
 
 
+def ended(connection: Connection[Any], before: datetime, *, but_of: Sequence[str] = ()) -> list[str]:
+    """The runs that were published before that time, but of those projects, and whose scores are still there."""
+    rows = connection.execute(
+        "SELECT id FROM promotion.scorings WHERE state = 'published' AND kept AND ended_at < %s AND NOT project = ANY(%s)",
+        (before, list(but_of)),
+    ).fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def forgotten(connection: Connection[Any], runs: Sequence[str]) -> None:
+    """It is known that the scores of these runs are gone."""
+    connection.execute("UPDATE promotion.scorings SET kept = false WHERE id = ANY(%s)", (list(runs),))
+
+
 def rows_before(connection: Connection[Any], one: Scoring) -> int | None:
     """The rows of the last run of that model, over as many days, that was published."""
     row = connection.execute(

@@ -84,6 +84,11 @@ def test_a_run_ends_once_with_its_predictions_and_its_entries(gate):
     assert scorings.rows_before(gate.connection, whole) is None
     assert scorings.end(gate.connection, whole.id, "held", now=NOW, wrong=["no_rows"]).as_json()["problems"] == ["no_rows"]
     assert gate.events()[-1] == ("scoring:held", "failed")
+    later = NOW + timedelta(seconds=1)
+    assert scorings.ended(gate.connection, NOW) == scorings.ended(gate.connection, later, but_of=["readmission"]) == []
+    assert scorings.ended(gate.connection, later) == ["a1"]
+    scorings.forgotten(gate.connection, ["a1"])
+    assert scorings.ended(gate.connection, later) == []
     assert len(scorings.every(gate.connection, ["readmission"])) == 3 and scorings.every(gate.connection, ["other"]) == []
     with pytest.raises(ScoringNotFound):
         scorings.get(gate.connection, "nothing")
