@@ -87,7 +87,7 @@ class Answerer:
     """Answers what waits, in the worker; `models` and `features` are there for batch runs too."""
 
     def __init__(self, given: Services) -> None:
-        self._given, self.features = given, LiveFeatures(given)
+        self.given, self.features = given, LiveFeatures(given)
         self.models = Models(given.store, given.public_keys)
         self._unwrapped = lru_cache(KEYS_REMEMBERED)(given.vault.unwrap_data_key)
 
@@ -96,7 +96,7 @@ class Answerer:
 
         Raises NotAnsweredYet.
         """
-        given = self._given
+        given = self.given
         with given.pool.connection() as connection:
             one = queued.get(connection, request)
         if one.state != "queued":
@@ -120,8 +120,8 @@ class Answerer:
         """The request has no answer, and its caller is told why."""
         code = str(getattr(error, "code", "unexpected"))
         sentence = str(error) if isinstance(error, PromotionError | NotAnsweredYet) else "Not answered."
-        with self._given.pool.connection() as connection:
-            return queued.fail(connection, request, {"code": code, "error": sentence}, self._given.clock())
+        with self.given.pool.connection() as connection:
+            return queued.fail(connection, request, {"code": code, "error": sentence}, self.given.clock())
 
 
 def forget(given: Services) -> int:

@@ -10,37 +10,27 @@ import os
 import shutil
 import signal
 import threading
-from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
 
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import aliasing, batch, building, checking, exporting, forgotten, queueing, reviewing, webhooks
+from gateway import aliasing, building, checking, exporting, forgotten, queueing, reviewing, serving_jobs
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
 from gateway.embedded.home import write_private
 from gateway.jobs import (
-    ANSWER_QUEUED,
     BUILD_SNAPSHOT,
     CHECK_EGRESS,
     CHECK_MODEL,
     EVIDENCE_QUEUE,
     EXPORT_EVIDENCE,
-    NOTIFY,
-    NOTIFY_QUEUE,
     QUEUE,
     SCHEMA,
-    SCORE,
-    SCORE_SCHEDULED,
-    SCORING_QUEUE,
 )
-from gateway.queueing import Answerer
 from gateway.starting import begin, said
 from gateway.tracing import begin_traces, end_traces, span
-from promotion import monitoring, scorings
+from promotion import monitoring
 
 POLL_SECONDS = 0.2
 INTEGRATE_SECONDS = 0.25
@@ -53,12 +43,6 @@ def services() -> Services:
     """The parts this worker was started with."""
     assert _services is not None
     return _services
-
-
-@cache
-def answerer() -> Answerer:
-    """What answers queued requests; it holds the models it was asked about."""
-    return Answerer(services())
 
 
 @DBOS.workflow(name=BUILD_SNAPSHOT)
@@ -117,98 +101,6 @@ def _check(promotion: str, name: str) -> str:
         return checking.check(services(), promotion, name)
 
 
-@DBOS.workflow(name=ANSWER_QUEUED)
-def answer_queued(request: str) -> str:
-    """The queued inference request is answered; one that cannot be, for all the trying, has failed and can be asked again."""
-    try:
-        return _answer(request)
-    except Exception as error:
-        return answerer().fail(request, error)
-
-
-@DBOS.step(name="answer", retries_allowed=True, interval_seconds=1, max_attempts=8, backoff_rate=2)
-def _answer(request: str) -> str:
-    return answerer().answer(request)
-
-
-@DBOS.workflow(name=SCORE)
-def score(scoring: str) -> str:
-    """The batch run is published, held back or has failed, and the ledger says which."""
-    return _made(scoring)
-
-
-@DBOS.workflow(name=SCORE_SCHEDULED)
-def score_scheduled(at: datetime, model: Any) -> None:
-    """The scheduled batch run of that moment is made, once."""
-    scoring = _scheduled(at, model["project"], model["name"])
-    if scoring:
-        _made(scoring)
-
-
-def _made(scoring: str) -> str:
-    try:
-        return _score(scoring)
-    except Exception as error:
-        return batch.fail(services(), scoring, str(getattr(error, "code", "unexpected")))
-
-
-@DBOS.step(name="score", retries_allowed=True, interval_seconds=1, max_attempts=8, backoff_rate=2)
-def _score(scoring: str) -> str:
-    with span("score", scoring_id=scoring):
-        return batch.run(services(), answerer().models, answerer().features, scoring)
-
-
-@DBOS.step(name="scheduled")
-def _scheduled(at: datetime, project: str, name: str) -> str | None:
-    return batch.scheduled(services(), at, (project, name))
-
-
-def arrange(given: Services) -> None:
-    """The schedules of batch runs are those that the database holds."""
-    with given.pool.connection() as connection:
-        found = scorings.schedules(connection)
-    wanted = {(f"{one['project']}/{one['name']}", batch.cron(one["at"])): one for one in found}
-    standing = {(one["schedule_name"], one["schedule"]) for one in DBOS.list_schedules()}
-    for name, _ in standing - wanted.keys():
-        DBOS.delete_schedule(name)
-    for name, at in wanted.keys() - standing:
-        model = {part: wanted[name, at][part] for part in ("project", "name")}
-        DBOS.create_schedule(
-            schedule_name=name, workflow_fn=score_scheduled, schedule=at, context=model, automatic_backfill=True,
-            queue_name=SCORING_QUEUE,
-        )  # fmt: skip
-
-
-@DBOS.workflow(name=NOTIFY)
-def notify(which: str) -> str:
-    """The address was told of the alert, or the ledger says that it was not to be reached for all the trying."""
-    try:
-        _tell(which)
-    except Exception:
-        _untold(which)
-        return "failed"
-    return "told"
-
-
-@DBOS.step(name="tell", retries_allowed=True, interval_seconds=2, max_attempts=10, backoff_rate=2)
-def _tell(which: str) -> None:
-    webhooks.notify(services(), which)
-
-
-@DBOS.step(name="untold")
-def _untold(which: str) -> None:
-    webhooks.record(services(), which, "alert:notify-failed", "failed")
-
-
-def tell_alerts(given: Services) -> None:
-    """Each alert that began or ended within a day has a message on its way to each address that is set."""
-    with given.pool.connection() as connection:
-        since = given.clock() - timedelta(days=1)
-        messages = webhooks.due(connection, list(webhooks.addresses(given)), since, NOTIFY)
-    for one in messages:
-        given.jobs.notify(one)
-
-
 @DBOS.step(name="finish")
 def _finish(promotion: str) -> str:
     return checking.finish(services(), promotion)
@@ -242,12 +134,12 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
             if rounds % ROUNDS_BETWEEN_CHECKPOINTS == 0:
                 exporting.publish_growth(given)
                 queueing.forget(given)
-                arrange(given)
+                serving_jobs.arrange(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
                 aliasing.follow(given)
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))
-                tell_alerts(given)
+                serving_jobs.tell_alerts(given)
         except Exception as error:
             log.warning("reconciling failed: %s", type(error).__name__)
 
@@ -278,7 +170,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     given = begin()
     _services = given
-    webhooks.addresses(given)  # settings that do not fit end it here
+    serving_jobs.begin(given)
     begin_traces(given.settings.traces_url, "sallyport-worker")
     shutil.rmtree(given.home.folder("run") / "work", ignore_errors=True)
     clear_staging(given.home)
@@ -286,9 +178,7 @@ def main() -> None:
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
-    DBOS.register_queue(NOTIFY_QUEUE, worker_concurrency=4, polling_interval_sec=5 * POLL_SECONDS)
-    DBOS.register_queue(SCORING_QUEUE, worker_concurrency=4, polling_interval_sec=POLL_SECONDS)
-    arrange(given)
+    serving_jobs.register(given, POLL_SECONDS)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -299,8 +189,7 @@ def main() -> None:
     warm.start()
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))
     reconcile_until(stop, given)
-    if answerer.cache_info().currsize:
-        answerer().features.close()
+    serving_jobs.end()
     DBOS.destroy(workflow_completion_timeout_sec=2)
     end_traces()
     given.close()

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from compliance.ledger import integrate
 from gateway import aliasing
 from gateway.client import Gateway, Refusal
 from gateway.commands import snapshot as snapshots
@@ -140,9 +141,11 @@ def aliased_in_mlflow() -> None:
         "DELETE", "/api/2.0/mlflow/registered-models/alias", json={"name": "stay-model", "alias": "champion"}
     )
     with given.pool.connection() as connection:
+        integrate(connection)
         before = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = 'model:alias-changed'").fetchone()
     aliasing.follow(given)
     with given.pool.connection() as connection:
+        integrate(connection)
         after = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = 'model:alias-changed'").fetchone()
     assert before and after and after[0] == before[0] + 1
     assert registry.alias("stay-model", "champion") == version

@@ -19,6 +19,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 from pydantic import ValidationError
 
+from compliance.ledger import integrate
 from gateway import webhooks
 from gateway.errors import SettingsInvalid
 from gateway.settings import Settings
@@ -80,6 +81,7 @@ def given(database_url: str, receiver: Receiver, tmp_path: Path) -> Iterator[Any
 
 def events(given: Any) -> list[tuple[str, dict[str, Any]]]:
     with given.pool.connection() as connection:
+        integrate(connection)
         rows = connection.execute("SELECT type, canonical FROM ledger.entries ORDER BY seq").fetchall()
     return [(event, json.loads(bytes(text))["detail"]) for event, text in rows]
 

@@ -93,7 +93,10 @@ def test_an_answer_and_its_prediction_are_kept_together_or_not_at_all(served):
 
 
 def test_a_failure_is_told_with_its_code_and_stays(served):
-    client, _, connection = served
+    client, models, connection = served
+    late = client.post("/v2/models/readmission/infer/queue", json=ASKED).json()["id"]
+    queued.fail(connection, late, {"code": "unexpected"}, NOW)
+    assert answered(connection, models, late) == "failed", "what its caller was told stays so"
     name = client.post("/v2/models/readmission/infer/queue", json={"parameters": {"entity_id": "7"}}).json()["id"]
     queued.fail(connection, name, {"code": "entity_not_found", "error": "No such row."}, NOW)
     connection.commit()
