@@ -48,6 +48,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/break-glass": {"json": {"dataset": "clinic", "columns": ["patients.sex"], "justification": "", "incident": ""}},
     "POST /v1/break-glass/{name}/review": {"json": {"outcome": "justified", "note": "a test"}},
     "POST /v1/promotions": {"data": {"project": "readmission", "contract": MODEL.read_text("utf-8")}},
+    "POST /v1/scorings": {"json": {"model": "readmission/nothing"}},
+    "POST /v1/scorings/schedules": {"json": {"model": "readmission/nothing", "at": "03:00"}},
     "POST /v1/promotions/{name}/stage": {"json": {"stage": "shadow"}},
     "POST /v1/promotions/{name}/approve": {"json": APPROVAL},
     "POST /v1/promotions/{name}/checks/{check}/waive": {"json": {"why": "a test", "until": "2099-01-01"}},
@@ -83,7 +85,7 @@ class World:
         names = {
             "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
             "promotions": self.promotion, "egress-requests": self.egress, "features": self.features,
-            "access-reviews": self.review,
+            "access-reviews": self.review, "scorings": self.scoring,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
         asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing", "stage": "shadow"}
@@ -161,6 +163,12 @@ class World:
         return self.insert(
             "INSERT INTO promotion.requests SELECT %s, %s, 'matrix', coalesce(max(version), 0) + 1, %s, 'low', 'dana', NULL, '',"
             " '', 'awaiting-approval', now(), now() FROM promotion.requests WHERE name = 'matrix'", project, DIGEST,
+        )  # fmt: skip
+
+    def scoring(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO promotion.scorings (id, project, name, asker, requested_at, state) VALUES (%s, %s, 'matrix', %s, now(),"
+            " 'published')", project, Jsonb({"id": "sam", "type": "person", "roles": []}),
         )  # fmt: skip
 
 
