@@ -44,6 +44,10 @@ class Receiver:
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
+            def do_GET(self) -> None:  # where a redirect would lead
+                self.send_response(200)
+                self.end_headers()
+
             def log_message(self, *_: Any) -> None:
                 pass
 
