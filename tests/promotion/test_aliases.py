@@ -71,6 +71,7 @@ def test_a_change_by_somebody_else_is_a_finding_in_the_ledger_and_undone(gate, r
 @pytest.mark.parametrize("step", ["register", "set_alias", "alias"])
 def test_what_was_begun_when_the_registry_failed_is_ended_and_never_taken_for_somebodys_change(gate, registry, step):
     promotion = gate.deployed()
+    gate.connection.commit()
     registry.fails = step
     for _ in range(2):
         try:
