@@ -176,7 +176,8 @@ def scored_in_batches(as_user: As, clinic: Path) -> None:
     words = [word for one in some for word in ("--entity", one)]
     alone = json.loads(CliRunner().invoke(models, ["infer", "stay-model", *words, "--as", "scoring"]).stdout)["outputs"][-1]
     width = len(alone["data"]) // len(some)
-    assert [found[one] for one in some] == pytest.approx(alone["data"][width - 1 :: width])
+    # A model in single precision may give the last digit another way where more rows are asked about at once.
+    assert [found[one] for one in some] == pytest.approx(alone["data"][width - 1 :: width], abs=1e-6)
 
     none = CliRunner().invoke(scoring_runs, ["run", "readmission/stay-model", "--since-days", "1", "--as", "scoring"])
     assert none.exit_code == 1 and json.loads(none.stdout)["problems"] == ["no_rows"]
@@ -233,10 +234,11 @@ def queued_through_a_kill(clinic: Path) -> None:
     direct = CliRunner().invoke(models, ["infer", "stay-model", *every, "--as", "scoring"])
     scores = json.loads(direct.stdout)["outputs"][-1]["data"]
     width = len(scores) // 12
-    assert [s for one in answers[:12] for s in json.loads(one.stdout)["response"]["outputs"][-1]["data"]] == pytest.approx(scores)
+    told = [s for one in answers[:12] for s in json.loads(one.stdout)["response"]["outputs"][-1]["data"]]
+    assert told == pytest.approx(scores, abs=1e-6)
     again = CliRunner().invoke(models, ["answer", names[0], "--again", "--as", "scoring"])
     assert json.loads(again.stdout)["replay_of"] == names[0]
-    assert json.loads(again.stdout)["response"]["outputs"][-1]["data"] == pytest.approx(scores[:width])
+    assert json.loads(again.stdout)["response"]["outputs"][-1]["data"] == pytest.approx(scores[:width], abs=1e-6)
     with psycopg.connect(postgres.superuser(home, "control")) as control:
         kept = control.execute(
             "SELECT count(*) FROM promotion.predictions WHERE id = ANY(%s)", ([prediction_id(one) for one in names],)
