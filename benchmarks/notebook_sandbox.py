@@ -54,7 +54,7 @@ def _loading(folder: Path, rows: int) -> dict[str, Any]:
 
 def _starting(folder: Path, kernels: int) -> dict[str, Any]:
     """Kernels until they answer, turn by turn; the first of each is left out."""
-    from gateway.commands.notebook import prepare
+    from sandbox.notebook.server import prepare
 
     place = prepare(folder / "dana")
     for name, part in (("HOME", "home"), ("SNAPSHOTS", "snapshots"), ("TOKENS", "tokens")):

@@ -87,3 +87,9 @@ class LoginFailed(GatewayError):
     """The login was not accepted."""
 
     code: ClassVar[str] = "login_failed"
+
+
+class WrongBytes(GatewayError):
+    """A file that was fetched is not the one its digest names."""
+
+    code: ClassVar[str] = "wrong_bytes"

@@ -1,4 +1,4 @@
-"""The automatic checks of an egress request, as the worker runs them: the bytes are opened in the jail and nowhere else."""
+"""The automatic checks of a request, as the worker runs them: the bytes are opened in the jail and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from compliance.entries import Actor
 from gateway.airlock import requests
 from gateway.airlock.requests import Egress
 from gateway.composition import Services
-from sandbox.airlock.differencing import Counted, Difference, differences
+from sandbox.airlock.differencing import Difference, differences
 from sandbox.airlock.disclosure import Rules
 from sandbox.airlock.findings import Finding
-from sandbox.airlock.states import State
+from sandbox.airlock.groups import Counted
+from sandbox.airlock.states import Direction, State
 from sandbox.jail import Limits, run_isolated
 from sandbox.text import Scrubber
 
 CHECKER = Actor("airlock-checker", "service")
 SECONDS, MEMORY_MB = 120, 2_048
 MOST_DIFFERENCES = 20
+PROGRAMS = {Direction.OUT: "sandbox.airlock.look", Direction.IN: "sandbox.airlock.arriving"}
 # Identifiers that are what they look like; a name or a place can be a false alarm, which people judge.
 JUDGED, NOTED = ("NAME", "GEO"), ("DATE", "AGE", "URL")
 COUNTED_STATES = (State.IN_REVIEW, State.APPROVED, State.RELEASED)
@@ -56,6 +58,13 @@ def check(given: Services, request: str) -> str:
 def rules(given: Services) -> Rules:
     """The limits of disclosure control that policy data sets."""
     return Rules.of(given.policy.engine.bundle.data["limits"].get("egress", {}))
+
+
+def _rules(given: Services, found: Egress) -> dict[str, Any]:
+    """What the jailed program is told of policy data's limits."""
+    if found.direction is Direction.IN:
+        return dict(given.policy.engine.bundle.data["limits"].get("ingress", {}))
+    return asdict(rules(given))
 
 
 def earlier(connection: Connection[Any], request: Egress, states: Sequence[State] = COUNTED_STATES) -> list[Counted]:
@@ -124,10 +133,10 @@ def _look(given: Services, found: Egress, files: Sequence[requests.Held]) -> dic
     try:
         for number, file in enumerate(files):
             shutil.copyfile(held(given, file.digest), inside / "files" / str(number))
-        request = {"files": [file.path for file in files], "tables": dict(found.tables), "rules": asdict(rules(given))}
+        request = {"files": [file.path for file in files], "tables": dict(found.tables), "rules": _rules(given, found)}
         (inside / "request.json").write_text(json.dumps(request), "utf-8")
         outcome = run_isolated(
-            [sys.executable, "-I", "-m", "sandbox.airlock.look"], read_only={inside: "/in"}, writable={out: "/out"},
+            [sys.executable, "-I", "-m", PROGRAMS[found.direction]], read_only={inside: "/in"}, writable={out: "/out"},
             limits=Limits(memory_mb=MEMORY_MB, processes=32), timeout=SECONDS,
         )  # fmt: skip
         if outcome.exit_code:

@@ -1,4 +1,4 @@
-"""Egress requests in PostgreSQL: each change of state with its ledger entry, in the caller's transaction."""
+"""Requests out of the sandbox and into it: each change of state with its ledger entry, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from compliance.canonical import digest as digest_of
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append, integrate
 from gateway.airlock.errors import EgressNotFound, WrongState
-from sandbox.airlock.states import EVENTS, TRANSITIONS, State
+from sandbox.airlock.states import EVENTS, INCOMING_EVENTS, Direction, State, following
 
-COLUMNS = "id, project, author, why, state, digest, tables, round, submitted_at, changed_at"
+COLUMNS = "id, project, author, why, state, digest, tables, round, submitted_at, changed_at, direction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,18 @@ class Egress:
     round: int
     submitted_at: datetime
     changed_at: datetime
+    direction: Direction = Direction.OUT
+
+    @property
+    def kind(self) -> str:
+        """What ledger and policy call it."""
+        return "ingress" if self.direction is Direction.IN else "egress"
 
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id, "project": self.project, "author": self.author, "why": self.why, "state": str(self.state),
             "digest": self.digest, "round": self.round, "submitted_at": self.submitted_at.isoformat(),
-            "changed_at": self.changed_at.isoformat(),
+            "changed_at": self.changed_at.isoformat(), "direction": str(self.direction),
         }  # fmt: skip
 
 
@@ -58,13 +64,13 @@ class Held:
 
 def submit(
     connection: Connection[Any], *, project: str, why: str, files: tuple[Held, ...], tables: Mapping[str, Any], author: Actor,
-    now: datetime,
+    now: datetime, direction: Direction = Direction.OUT,
 ) -> Egress:  # fmt: skip
     """A request for these files exists; submitting it is in the ledger."""
     request = uuid4().hex
     connection.execute(
-        "INSERT INTO airlock.requests VALUES (%s, %s, %s, %s, %s, %s, %s, 1, %s, %s)",
-        (request, project, author.id, why, State.SUBMITTED, _digest(files, tables), Jsonb(dict(tables)), now, now),
+        "INSERT INTO airlock.requests VALUES (%s, %s, %s, %s, %s, %s, %s, 1, %s, %s, %s)",
+        (request, project, author.id, why, State.SUBMITTED, _digest(files, tables), Jsonb(dict(tables)), now, now, direction),
     )
     for file in files:
         connection.execute(
@@ -79,7 +85,7 @@ def submit(
 def replace(connection: Connection[Any], request: str, file: Held, *, author: Actor, now: datetime) -> Egress:
     """The file's new bytes count from now on and all votes on the old ones are void; the request is checked again."""
     before = get(connection, request, lock=True)
-    if State.SUBMITTED not in TRANSITIONS[before.state]:
+    if State.SUBMITTED not in following(before.state, before.direction):
         raise WrongState(f"A request that is {before.state} takes no other files.")
     connection.execute(
         "UPDATE airlock.files SET replaced_at = %s WHERE request = %s AND path = %s AND replaced_at IS NULL",
@@ -107,7 +113,7 @@ def move(
 ) -> Egress:  # fmt: skip
     """The request is in state `to`, and the ledger says so. Raises WrongState when its life cycle does not allow it."""
     before = get(connection, request, lock=True)
-    if to not in TRANSITIONS[before.state]:
+    if to not in following(before.state, before.direction):
         raise WrongState(f"A request that is {before.state} cannot become {to}.")
     connection.execute("UPDATE airlock.requests SET state = %s, changed_at = %s WHERE id = %s", (to, now, request))
     outcome = "refused" if to is State.RETURNED else "done"
@@ -121,7 +127,8 @@ def record(
 ) -> None:  # fmt: skip
     """The event is in the ledger, about exactly the request's bytes."""
     append(connection, Entry(
-        type=event, actor=actor, object=ObjectRef("egress", request.id, request.digest), project=request.project,
+        type=event if request.direction is Direction.OUT else INCOMING_EVENTS[event], actor=actor,
+        object=ObjectRef(request.kind, request.id, request.digest), project=request.project,
         outcome=outcome, reasons=reasons, refs=refs or {}, detail=detail or {}, occurred_at=now,
     ))  # fmt: skip
 
@@ -133,9 +140,24 @@ def get(connection: Connection[Any], request: str, *, lock: bool = False) -> Egr
     raise EgressNotFound("There is no such request; `sallyport egress list` shows those that are.")
 
 
-def every(connection: Connection[Any], projects: tuple[str, ...]) -> list[Egress]:
-    """The requests of these projects, newest first."""
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY submitted_at DESC LIMIT 500", (list(projects),))
+def every(connection: Connection[Any], projects: tuple[str, ...], direction: Direction = Direction.OUT) -> list[Egress]:
+    """The requests of these projects in one direction, newest first."""
+    tail = "WHERE project = ANY(%s) AND direction = %s ORDER BY submitted_at DESC LIMIT 500"
+    return _select(connection, tail, (list(projects), direction))
+
+
+def admitted(connection: Connection[Any], projects: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Every file that came in to these projects and was not taken out of use, the newest request first."""
+    rows = connection.execute(
+        "SELECT r.id, r.project, f.path, f.digest, f.bytes, r.changed_at FROM airlock.requests r JOIN airlock.files f"
+        " ON f.request = r.id AND f.replaced_at IS NULL WHERE r.direction = 'in' AND r.state = %s AND r.project = ANY(%s)"
+        " ORDER BY r.changed_at DESC, f.path", (State.RELEASED, list(projects)),
+    ).fetchall()  # fmt: skip
+    names = ("request", "project", "path", "digest", "bytes")
+    return [
+        dict(zip(names, row, strict=False)) | {"kind": "package" if row[2].endswith(".whl") else "file", "at": row[5].isoformat()}
+        for row in rows
+    ]
 
 
 def files(connection: Connection[Any], request: str) -> tuple[Held, ...]:
@@ -153,8 +175,8 @@ def history(connection: Connection[Any], request: str) -> list[dict[str, Any]]:
     """What happened to the request, from the ledger, without who voted how."""
     integrate(connection)
     rows = connection.execute(
-        "SELECT seq, type, occurred_at, actor, outcome FROM ledger.entries WHERE object_type = 'egress' AND object_id = %s"
-        " AND type <> 'egress:voted' ORDER BY seq", (request,),
+        "SELECT seq, type, occurred_at, actor, outcome FROM ledger.entries WHERE object_type = ANY('{egress,ingress}')"
+        " AND object_id = %s AND type <> ALL('{egress:voted,ingress:voted}') ORDER BY seq", (request,),
     ).fetchall()  # fmt: skip
     return [{"seq": s, "type": t, "at": at.isoformat(), "by": by, "outcome": outcome} for s, t, at, by, outcome in rows]
 
@@ -166,4 +188,8 @@ def _digest(files: tuple[Held, ...], tables: Mapping[str, Any]) -> str:
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Egress]:
     query: Any = f"SELECT {COLUMNS} FROM airlock.requests {tail}"  # noqa: S608 - constants of this module
     names = COLUMNS.split(", ")
-    return [Egress(**dict(zip(names, row, strict=True)) | {"state": State(row[4])}) for row in connection.execute(query, values)]
+    return [_egress(dict(zip(names, row, strict=True))) for row in connection.execute(query, values)]
+
+
+def _egress(row: Mapping[str, Any]) -> Egress:
+    return Egress(**{**row, "state": State(row["state"]), "direction": Direction(row["direction"])})

@@ -1,4 +1,4 @@
--- What asks to leave, and what left. Every change of state here has its ledger entry, written in the same transaction.
+-- What asks to leave or to come in, and what did. Every change of state here has its ledger entry, written in the same transaction.
 CREATE SCHEMA IF NOT EXISTS airlock;
 
 CREATE TABLE IF NOT EXISTS airlock.requests (
@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS airlock.requests (
     submitted_at timestamptz NOT NULL,
     changed_at   timestamptz NOT NULL
 );
+ALTER TABLE airlock.requests ADD COLUMN IF NOT EXISTS direction text NOT NULL DEFAULT 'out' CHECK (direction IN ('out', 'in'));
 CREATE INDEX IF NOT EXISTS requests_by_project ON airlock.requests (project, submitted_at);
 
 -- Each version of each file; the one with `replaced_at` null counts. The bytes stand in a folder, named by the digest.

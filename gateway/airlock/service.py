@@ -1,4 +1,4 @@
-"""Door 4: who may ask, vote and release; policy is asked before anything leaves."""
+"""Door 4, both ways: who may ask, vote and let pass; policy is asked before anything leaves or comes in."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ from gateway.identity import Subject
 from gateway.problems import Denied
 from policies.decisions import Decision
 from sandbox.airlock.differencing import differences
-from sandbox.airlock.states import State
+from sandbox.airlock.states import Direction, State
 
 MOST_FILES, MOST_BYTES = 200, 200 << 20
+ACTIONS = {Direction.OUT: "release", Direction.IN: "admit"}  # what policy is asked
 BLOCK = 1 << 20
 
 
 def submit(
-    given: Services, asking: Subject, *, project: str, why: str, files: Sequence[tuple[str, BinaryIO]], tables: Mapping[str, Any]
+    given: Services,
+    asking: Subject,
+    *,
+    project: str,
+    why: str,
+    files: Sequence[tuple[str, BinaryIO]],
+    tables: Mapping[str, Any],
+    direction: Direction = Direction.OUT,
 ) -> Egress:
     """The bytes are held by digest and the request waits for its checks."""
     _require_author(given, asking, project)
@@ -34,7 +42,14 @@ def submit(
         raise InvalidUpload("Two files have one name, or they are more than can be looked at.")
     with given.pool.connection() as connection:
         made = requests.submit(
-            connection, project=project, why=why, files=held, tables=tables, author=asking.actor(), now=given.clock()
+            connection,
+            project=project,
+            why=why,
+            files=held,
+            tables=tables,
+            author=asking.actor(),
+            now=given.clock(),
+            direction=direction,
         )
     given.jobs.check_egress(made.id, made.round)
     return made
@@ -93,7 +108,7 @@ def _settle(given: Services, asking: Subject, name: str) -> Egress:
         reviews = votes.complete(connection, name)
         if found.state is not State.IN_REVIEW or len(reviews) < reviewers:
             return found
-        question = given.enforcer.question(asking, "release", votes.resource(connection, found))
+        question = given.enforcer.question(asking, ACTIONS[found.direction], votes.resource(connection, found))
         decision = given.enforcer.decide(question)
         to = State.APPROVED if decision.allow else State.RETURNED
         return requests.move(
@@ -114,7 +129,7 @@ def release(given: Services, asking: Subject, name: str) -> Egress:
         raise _denied(given, "role_not_permitted", "release this request")
     with given.pool.connection() as connection:
         resource = votes.resource(connection, found)
-    decision = given.enforcer.require(asking, "release", resource, what="release these files")
+    decision = given.enforcer.require(asking, ACTIONS[found.direction], resource, what=f"{ACTIONS[found.direction]} these files")
     refs = {"decision_id": decision.decision_id}
     with given.pool.connection() as connection:
         requests.lock_project(connection, found.project)
@@ -136,9 +151,10 @@ def release(given: Services, asking: Subject, name: str) -> Egress:
 
 
 def withdraw(given: Services, asking: Subject, name: str) -> Egress:
-    """The author takes the request back."""
+    """The author takes the request back; what came in is taken out of use again, by a reviewer too."""
     found = visible(given, asking, name)
-    if asking.id != found.author:
+    reviewer = found.direction is Direction.IN and str(given.policy.engine.bundle.data["roles"]["check_output"]) in asking.roles
+    if asking.id != found.author and not reviewer:
         raise _denied(given, "role_not_permitted", "withdraw this request")
     with given.pool.connection() as connection:
         return requests.move(connection, name, State.WITHDRAWN, actor=asking.actor(), now=given.clock())

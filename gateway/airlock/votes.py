@@ -117,6 +117,6 @@ def resource(connection: Connection[Any], request: Egress) -> dict[str, Any]:
         for person, votes in approving.items()
     ]
     return {
-        "type": "egress", "id": request.id, "project": request.project, "digest": request.digest, "author": request.author,
+        "type": request.kind, "id": request.id, "project": request.project, "digest": request.digest, "author": request.author,
         "approvals": approvals, "findings": found,
     }  # fmt: skip

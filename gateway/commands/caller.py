@@ -66,6 +66,11 @@ def connect(user: str | None, role: str | None = None) -> Gateway:
     return Gateway(settings.gateway_url, lambda: login(settings.home, name), socket=settings.gateway_socket)
 
 
+def connect_with(url: str, token: Callable[[], str], unix_socket: str | None) -> Gateway:
+    """The gateway at `url`, called with a token that is asked for at each call."""
+    return Gateway(url, token, socket=Path(unix_socket) if unix_socket else None)
+
+
 def _somebody(home: Path, role: str | None) -> str:
     """Who logged in last; where nobody did, the embedded stack's first person of `role`, which is said."""
     from gateway.embedded.provision import PEOPLE

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gateway.client import Gateway
 from gateway.commands.caller import as_user
+from gateway.commands.ingress import bring_in
 from gateway.console import fail, say
 
 RENEW_SECONDS = 60
-FOLDERS = ("home", "checkpoints", "tokens", "snapshots", "config", "data")
 
 
 @click.command()
@@ -33,6 +31,7 @@ def command(gateway: Gateway, project: str | None, port: int, memory: int, no_br
 
     from gateway.embedded.home import Home
     from sandbox.jail import find_bwrap
+    from sandbox.notebook.server import prepare
 
     if find_spec("jupyterlab") is None:
         fail("part_missing", "JupyterLab is not installed.", "run `make setup`, or install sallyport[notebook]")
@@ -41,11 +40,12 @@ def command(gateway: Gateway, project: str | None, port: int, memory: int, no_br
     chosen = project or (who["projects"][0] if len(who["projects"]) == 1 else "")
     place = prepare(Home.here().root / "notebooks" / who["id"])
     fetch_snapshots(gateway, place / "snapshots")
+    bring_in(gateway, place / "wheels", place / "incoming")
     with tempfile.TemporaryDirectory(prefix="sp-jl-") as runtime:
         environment = server_environment(gateway, place, Path(runtime), project=chosen, memory=memory)
         stop = threading.Event()
         renew(gateway, place / "tokens")
-        threading.Thread(target=_renew_until, args=(stop, gateway, place / "tokens"), daemon=True).start()
+        threading.Thread(target=renew_until, args=(stop, gateway, place), daemon=True).start()
         say(f"notebooks are kept in {place / 'home'}; stop with Ctrl-C")
         words = ["--port", str(port), *(["--no-browser"] if no_browser else []), *(["--allow-root"] if os.geteuid() == 0 else [])]
         try:
@@ -60,48 +60,15 @@ def command(gateway: Gateway, project: str | None, port: int, memory: int, no_br
         sys.exit(ended.returncode)
 
 
-def prepare(place: Path) -> Path:
-    """The folder of one person's notebooks: what the kernels may see, and the server's settings, which they may not."""
-    for name in FOLDERS:
-        (place / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    kernel = place / "data" / "kernels" / "sallyport"
-    kernel.mkdir(parents=True, exist_ok=True)
-    kernel.joinpath("kernel.json").write_text(json.dumps(KERNEL), "utf-8")
-    settings = {
-        "ServerApp": {
-            "ip": "127.0.0.1", "root_dir": str(place / "home"), "terminals_enabled": False,
-            "contents_manager_class": "sandbox.notebook.contents.HomeContents",
-            "kernel_websocket_connection_class": "sandbox.notebook.audit.AuditedConnection",
-        },
-        "HomeContents": {
-            "checkpoints_class": "jupyter_server.services.contents.filecheckpoints.AsyncGenericFileCheckpoints",
-            "files_handler_class": "jupyter_server.files.handlers.FilesHandler", "files_handler_params": {},
-        },
-        "AsyncGenericFileCheckpoints": {"root_dir": str(place / "checkpoints")},
-        "KernelSpecManager": {"allowed_kernelspecs": ["sallyport"], "ensure_native_kernel": False},
-        "MultiKernelManager": {"default_kernel_name": "sallyport"},
-        "MappingKernelManager": {"cull_idle_timeout": 3600, "cull_interval": 60},
-        "LabApp": {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"},
-    }  # fmt: skip
-    (place / "config" / "jupyter_server_config.json").write_text(json.dumps(settings), "utf-8")
-    return place
-
-
-KERNEL: dict[str, Any] = {
-    "display_name": "Sandbox (Python)", "language": "python", "interrupt_mode": "message",
-    "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-    "metadata": {"kernel_provisioner": {"provisioner_name": "sallyport-jail"}},
-}  # fmt: skip
-
-
 def server_environment(gateway: Gateway, place: Path, runtime: Path, *, project: str, memory: int) -> dict[str, str]:
     """What the server is started with: nothing of this process's own but where programs are."""
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-        "LANG": "C.UTF-8", "HOME": str(place / "data"),
+        "LANG": "C.UTF-8", "HOME": str(place / "data"), "JUPYTER_PREFER_ENV_PATH": "0",  # the settings of prepare() win
         "JUPYTER_CONFIG_DIR": str(place / "config"), "JUPYTER_DATA_DIR": str(place / "data"), "JUPYTER_RUNTIME_DIR": str(runtime),
         "SALLYPORT_GATEWAY": gateway.url, "SALLYPORT_TOKEN_FILE": str(place / "tokens" / "token"),
         "SALLYPORT_NOTEBOOK_HOME": str(place / "home"), "SALLYPORT_NOTEBOOK_SNAPSHOTS": str(place / "snapshots"),
+        "SALLYPORT_NOTEBOOK_WHEELS": str(place / "wheels"), "SALLYPORT_NOTEBOOK_INCOMING": str(place / "incoming"),
         "SALLYPORT_NOTEBOOK_TOKENS": str(place / "tokens"), "SALLYPORT_NOTEBOOK_SOCKET": str(gateway.socket or ""),
         "SALLYPORT_NOTEBOOK_PROJECT": project, "SALLYPORT_NOTEBOOK_MEMORY_MB": str(memory),
         **{name: os.environ[name] for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER") if name in os.environ},
@@ -126,11 +93,13 @@ def renew(gateway: Gateway, folder: Path) -> None:
     write_private(folder / "token", gateway.token())
 
 
-def _renew_until(stop: threading.Event, gateway: Gateway, folder: Path) -> None:
+def renew_until(stop: threading.Event, gateway: Gateway, place: Path) -> None:
+    """Token and what came in are renewed until `stop` is set; a failure is said, and tried again."""
     from gateway.errors import GatewayError
 
     while not stop.wait(RENEW_SECONDS):
         try:
-            renew(gateway, folder)
+            renew(gateway, place / "tokens")
+            bring_in(gateway, place / "wheels", place / "incoming")
         except GatewayError as error:
-            say(f"the login could not be renewed: {error}")
+            say(f"the login, or what came in, could not be renewed: {error}")

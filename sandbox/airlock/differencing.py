@@ -2,36 +2,22 @@
 
 A cell is a group (conditions on columns) with its count. Unsafe is a difference of fewer people than the threshold between:
 the same group at two times; a group and one inside it; a group and the sum of one table's groups inside it; an interval and
-those within. All earlier releases of the project count, whenever they were made.
+those within; and whatever else the counts of all tables, taken as equations, settle. All earlier releases of the
+project count, whenever they were made.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import inf
+
+from sandbox.airlock.groups import Counted, Group, interval
+from sandbox.airlock.solving import newly_told
 
 # Conditions of more columns than this are compared with the whole and with groups of one condition less only.
 MOST_COLUMNS = 8
-RANGE = re.compile(r"[\[(]?\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|to|,|\.\.|:)\s*(-?\d+(?:\.\d+)?)\s*([\])]?)")
-BELOW = re.compile(r"(?:<|under|below|up to|<=|≤)\s*(=?)\s*(-?\d+(?:\.\d+)?)")
-ABOVE = re.compile(r"(?:>=|≥|>|over|above|from)\s*(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\s*(?:\+|plus|and over|or more)")
-
-Condition = tuple[str, str]
-Group = frozenset[Condition]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A group's count in one table of one request; `request` is None for the request that is looked at."""
-
-    table: str
-    group: Group
-    n: int
-    request: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +49,9 @@ def differences(new: Sequence[Counted], earlier: Sequence[Counted], *, min_count
             if 0 < abs(difference) < min_count and (a.request is None or b.request is None):
                 mine, other = (a, b) if a.request is None else (b, a)
                 found[Difference(mine.table, other.table, other.request, how)] = None
+    if not found:  # what the ways above see needs no equations
+        for mine, other in newly_told([cell for cell in every if cell.request is None], earlier, min_count=min_count):
+            found[Difference(mine.table, other.table, other.request, "sums and differences of several groups")] = None
     return list(found)
 
 
@@ -134,24 +123,6 @@ def _intervals(every: Sequence[Counted]) -> Pairs:
             for parts in inside.values():
                 if not any(a[0] < b[1] and b[0] < a[1] for (a, _), (b, _) in combinations(parts, 2)):
                     yield whole, parts[0][1], whole.n - sum(cell.n for _, cell in parts)
-
-
-def interval(value: str) -> tuple[float, float] | None:
-    """The half-open interval that a group's value names, such as 60-64 (whole numbers: to 65), <65, 65+ or [60, 65)."""
-    text = value.strip()
-    if match := RANGE.fullmatch(text):
-        low, high = float(match[1]), float(match[2])
-        open_end = match[3] == ")" or "." in match[2]
-        return (low, high if open_end else high + 1) if low <= high else None
-    if match := BELOW.fullmatch(text):
-        closed = match[1] == "=" or text[0] == "≤" or text.startswith(("<=", "up to"))
-        return -inf, float(match[2]) + (1 if closed else 0)
-    if match := ABOVE.fullmatch(text):
-        strictly = (text[0] == ">" and not text.startswith(">=")) or text.startswith(("over", "above"))
-        return float(match[1] or match[2]) + (1 if strictly else 0), inf
-    if re.fullmatch(r"-?\d+", text):
-        return float(text), float(text) + 1
-    return None
 
 
 def _values(cells: Iterable[Counted]) -> dict[str, set[str]]:

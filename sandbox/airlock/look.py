@@ -65,7 +65,7 @@ class Report:
 
     def _json(self, name: str, content: bytes) -> None:
         value = json.loads(content)
-        self.texts += [Text(name, where, text) for where, text in _strings(value, "")]
+        self.texts += [Text(name, where, text) for where, text in strings(value, "")]
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             header = list(value[0])
             self._rows(name, [header, *([str(row.get(column, "")) for column in header] for row in value)])
@@ -74,14 +74,14 @@ class Report:
         book = json.loads(content)
         for number, cell in enumerate(book.get("cells", ()), 1):
             self.texts.append(Text(name, f"cell {number}", _joined(cell.get("source", ""))))
-            self.texts += [Text(name, f"metadata of cell {number}: {w}", t) for w, t in _strings(cell.get("metadata", {}), "")]
+            self.texts += [Text(name, f"metadata of cell {number}: {w}", t) for w, t in strings(cell.get("metadata", {}), "")]
             if cell.get("attachments"):
                 self.findings.append(Finding("attached_file", "stop", name, f"cell {number}", "A file is attached to the cell."))
             for output in cell.get("outputs", ()):
                 self._output(name, f"output of cell {number}", output)
         known = {"kernelspec", "language_info"}
         more = {key: value for key, value in book.get("metadata", {}).items() if key not in known}
-        self.texts += [Text(name, f"metadata: {where}", text) for where, text in _strings(more, "")]
+        self.texts += [Text(name, f"metadata: {where}", text) for where, text in strings(more, "")]
 
     def _output(self, name: str, where: str, output: Mapping[str, Any]) -> None:
         data = output.get("data", {})
@@ -132,15 +132,15 @@ def _joined(value: Any) -> str:
     return "".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _strings(value: Any, where: str) -> list[tuple[str, str]]:
+def strings(value: Any, where: str) -> list[tuple[str, str]]:
     """Every text in a JSON value with its place; names of members are texts too."""
     if isinstance(value, str):
         return [(where, value)]
     if isinstance(value, dict):
         names = [(where, " ".join(map(str, value)))] if value else []
-        return names + [found for key, item in value.items() for found in _strings(item, f"{where}.{key}"[:80])]
+        return names + [found for key, item in value.items() for found in strings(item, f"{where}.{key}"[:80])]
     if isinstance(value, list):
-        return [found for number, item in enumerate(value) for found in _strings(item, f"{where}[{number}]"[:80])]
+        return [found for number, item in enumerate(value) for found in strings(item, f"{where}[{number}]"[:80])]
     return []
 
 

@@ -1,12 +1,19 @@
-"""The life cycle of an egress request: one table of what may follow what, and the event each step is in the ledger."""
+"""The life cycle of what asks out of the sandbox or into it: what may follow what, and each step's event in the ledger."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
+class Direction(StrEnum):
+    """Which way a request's files go: egress, or ingress."""
+
+    OUT = "out"
+    IN = "in"
+
+
 class State(StrEnum):
-    """Where a request stands."""
+    """Where a request stands. One that is to come in is `released` into the sandbox."""
 
     SUBMITTED = "submitted"
     CHECKING = "checking"
@@ -36,3 +43,25 @@ EVENTS: dict[State, str] = {
     State.RELEASED: "egress:released",
     State.WITHDRAWN: "egress:withdrawn",
 }
+
+# The same steps of files and packages that are to come in.
+INCOMING_EVENTS: dict[str, str] = {
+    "egress:submitted": "ingress:submitted",
+    "egress:checks-started": "ingress:checks-started",
+    "egress:checks-passed": "ingress:checks-passed",
+    "egress:approved": "ingress:approved",
+    "egress:returned": "ingress:returned",
+    "egress:released": "ingress:admitted",
+    "egress:withdrawn": "ingress:withdrawn",
+    "egress:voted": "ingress:voted",
+    "egress:file-changed": "ingress:file-changed",
+    "egress:file-viewed": "ingress:file-viewed",
+    "egress:file-taken": "ingress:file-taken",
+}
+
+
+def following(state: State, direction: Direction) -> tuple[State, ...]:
+    """What may come after `state`. What came in can be taken out of use again; what left cannot be called back."""
+    if direction is Direction.IN and state is State.RELEASED:
+        return (State.WITHDRAWN,)
+    return TRANSITIONS[state]

@@ -13,6 +13,7 @@ import httpx
 from sandbox.client import connection
 from sandbox.client.display import table
 from sandbox.client.errors import NotConnected, NotFound, NotHere
+from sandbox.client.guard import guarded
 from sandbox.client.magic import sql_magic
 
 SHOWN = ("id", "dataset", "purpose", "state")
@@ -78,15 +79,13 @@ def live(request: str | AccessRequest, *, purpose: str | None = None) -> Iterato
 
     name = request.id if isinstance(request, AccessRequest) else _granted(request, purpose) if purpose else request
     lease = connection.call("POST", "/v1/leases", json={"request": name})
-    try:
+    with guarded(lease["id"]):
         credential = _unwrap(lease["vault_address"], lease["wrapping_token"])
         with (
             psycopg.connect(user=credential["username"], password=credential["password"], **lease["database"]) as opened,
             sql_magic(opened),
         ):
             yield opened
-    finally:
-        connection.call("DELETE", f"/v1/leases/{lease['id']}")
 
 
 def _granted(dataset: str, purpose: str) -> str:

@@ -23,9 +23,17 @@ from sandbox.jail import Jail, Limits, Tail, start_isolated
 
 DAY = 86_400
 # Set by `sallyport notebook` for the server; nothing else of its environment reaches a kernel.
-HOME, SNAPSHOTS, SOCKET, TOKENS, PROJECT, MEMORY = (
-    f"SALLYPORT_NOTEBOOK_{name}" for name in ("HOME", "SNAPSHOTS", "SOCKET", "TOKENS", "PROJECT", "MEMORY_MB")
+HOME, SNAPSHOTS, WHEELS, INCOMING, SOCKET, TOKENS, PROJECT, MEMORY = (
+    f"SALLYPORT_NOTEBOOK_{name}"
+    for name in ("HOME", "SNAPSHOTS", "WHEELS", "INCOMING", "SOCKET", "TOKENS", "PROJECT", "MEMORY_MB")
 )
+SHOWN = {
+    SNAPSHOTS: "/sallyport/snapshots", WHEELS: "/sallyport/wheelhouse", INCOMING: "/sallyport/incoming",
+    TOKENS: "/sallyport/tokens",
+}  # fmt: skip
+PACKAGES = "/home/.packages"
+# Adds `%pip` that says what to do about a package that is not there.
+EXTENSION = "--IPKernelApp.extensions=sandbox.notebook.pip_magic"
 
 
 class JailProvisioner(KernelProvisionerBase):  # type: ignore[misc]
@@ -54,10 +62,9 @@ class JailProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         """The kernel runs in its jail. Raises BubblewrapMissing where there can be none."""
         assert self.folder is not None
         given = os.environ
-        shown = {SNAPSHOTS: "/sallyport/snapshots", TOKENS: "/sallyport/tokens"}
-        read_only = {Path(given[name]): place for name, place in shown.items() if given.get(name)}
+        read_only = {Path(given[name]): place for name, place in SHOWN.items() if given.get(name)}
         writable = {self.folder: str(self.folder), **({Path(given[HOME]): "/home"} if given.get(HOME) else {})}
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(self.folder / "connection.json")]
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(self.folder / "connection.json"), EXTENSION]
         limits = Limits(memory_mb=int(given.get(MEMORY, "4096")), cpu_seconds=DAY)
         self.jail = start_isolated(
             command, read_only=read_only, writable=writable, limits=limits, env=_environment(given),
@@ -107,7 +114,12 @@ def _guard(jail: Jail) -> None:
 def _environment(given: Any) -> dict[str, str]:
     project = given.get(PROJECT, "")
     tracking = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:8080/mlflow/{project}", "SALLYPORT_PROJECT": project} if project else {}
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return tracking | {
+        # Packages come from the wheelhouse or not at all, and stand in the home.
+        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": SHOWN[WHEELS], "PIP_ONLY_BINARY": ":all:", "PIP_PREFIX": PACKAGES,
+        "PIP_NO_CACHE_DIR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_WARN_SCRIPT_LOCATION": "1",
+        "PYTHONPATH": f"{PACKAGES}/lib/{python}/site-packages", "SALLYPORT_WHEELS": SHOWN[WHEELS],
         "SALLYPORT_SNAPSHOTS": "/sallyport/snapshots", "SALLYPORT_TOKEN_FILE": "/sallyport/tokens/token",
         "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp",  # noqa: S108 - the jail's own
         "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "GIT_PYTHON_REFRESH": "quiet", "OMP_NUM_THREADS": "2",

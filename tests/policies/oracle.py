@@ -12,7 +12,7 @@ DAY = 86_400
 TREATMENT = {"direct": "pseudonym", "quasi": "generalise", "sensitive": "clear", "insensitive": "clear"}
 KINDS = {
     "read": "dataset", "build": "snapshot", "erase": "dataset", "distribute": "policies",
-    "promote": "model", "release": "egress", "export": "audit",
+    "promote": "model", "release": "egress", "admit": "ingress", "export": "audit",
 }  # fmt: skip
 CHECKS = {"low": {"artifact", "lineage", "data-quality", "performance"}}
 CHECKS["medium"] = CHECKS["low"] | {"leakage", "fairness"}
@@ -69,13 +69,13 @@ def judge(q: Any, datasets: Any) -> list[str] | dict[str, Any]:
         return ["unknown_tier"]
     if not s.get("id") or s.get("type") not in ("person", "service") or r.get("type") != KINDS[action]:
         return ["invalid_input"]
-    if (action in ("read", "promote") and "now" not in c) or (action in ("promote", "release") and not r.get("author")):
+    if (action in ("read", "promote") and "now" not in c) or (action in ("promote", "release", "admit") and not r.get("author")):
         return ["invalid_input"]
     if action == "read":
         return read(s, r, c, datasets if isinstance(datasets, dict) else {})
     if action == "promote":
         return promote(r, c) or {}
-    if action == "release":
+    if action in ("release", "admit"):  # admit: not in POLICY.md; files that come in, judged as those that leave
         return release(r) or {}
     if action == "distribute":
         return distribute(s) or {}

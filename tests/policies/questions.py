@@ -106,6 +106,11 @@ def release() -> dict[str, Any]:
     return question("release", person("output-checker", id="olga"), resource)
 
 
+def admit() -> dict[str, Any]:
+    asked = release()
+    return asked | {"action": "admit", "resource": asked["resource"] | {"type": "ingress"}}
+
+
 def export() -> dict[str, Any]:
     return question("export", person("compliance-officer"), {"type": "audit", "id": "ledger"})
 
@@ -120,13 +125,13 @@ def distribute() -> dict[str, Any]:
 
 GOOD = {
     "sandbox": sandbox, "live": live, "re_identification": re_identification, "break_glass": break_glass, "service": service,
-    "build": build, "promote": promote, "release": release, "export": export, "erase": erase,
+    "build": build, "promote": promote, "release": release, "admit": admit, "export": export, "erase": erase,
     "distribute": distribute,
 }  # fmt: skip
 
 WORDS = (
     "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote",
-    "release", "export", "erase", "distribute", "opa", "live", "sandbox", "clinic", "bank",
+    "release", "admit", "export", "erase", "distribute", "opa", "live", "sandbox", "clinic", "bank",
     "readmission", "data-scientist", "data-steward", "model-validator",
     "on-call",
     "privacy-officer", "compliance-officer", "operator", "output-checker", "model-debugging", "re-identification",

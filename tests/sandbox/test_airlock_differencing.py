@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sandbox.airlock.differencing import Counted, differences, interval
+from sandbox.airlock.differencing import differences
+from sandbox.airlock.groups import Counted, interval
+from sandbox.airlock.solving import newly_told
 from sandbox.airlock.tables import Declared, parse_csv, read
 
 
@@ -99,3 +104,48 @@ def test_thousands_of_cells_are_compared_in_seconds() -> None:
 ])  # fmt: skip
 def test_intervals_are_read_as_people_write_them(text: str, expected: tuple[float, float] | None) -> None:
     assert interval(text) == expected
+
+
+def _at(request: str | None, n: int, **group: str) -> Counted:
+    return Counted("t", frozenset(group.items()), n, request)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "new", "told"),
+    [
+        # a total, and all wards but one in requests of their own
+        ([_at("1", 40, ward="a"), _at("2", 30, ward="b")], [_at(None, 75)], True),
+        ([_at("1", 40, ward="a"), _at("2", 30, ward="b")], [_at(None, 95)], False),
+        # one corner of a two by two table from its margins and the opposite corner
+        ([_at("1", 60, sex="f"), _at("1", 50, sex="m"), _at("2", 40, ill="yes"), _at("2", 70, ill="no")],
+         [_at(None, 14, sex="m", ill="no")], True),
+        ([_at("1", 60, sex="f"), _at("1", 50, sex="m"), _at("2", 40, ill="yes"), _at("2", 70, ill="no")],
+         [_at(None, 30, sex="m", ill="no")], False),
+        # two ranges that cover a third but for a year
+        ([_at("1", 100, age="20-49"), _at("2", 60, age="20-39")], [_at(None, 36, age="40-48")], True),
+        ([_at("1", 100, age="20-49"), _at("2", 60, age="20-39")], [_at(None, 26, age="40-48")], False),
+        # what earlier releases told already is not told by a table that has nothing to do with it
+        ([_at("1", 40, ward="a"), _at("2", 30, ward="b"), _at("3", 75)], [_at(None, 500, town="x")], False),
+        # tables of different days contradict each other, and settle nothing
+        ([_at("1", 40, ward="a"), _at("2", 300, ward="a")], [_at(None, 900), _at(None, 80, town="y")], False),
+    ],
+)  # fmt: skip
+def test_what_several_tables_settle_together_is_found(earlier: list[Counted], new: list[Counted], told: bool) -> None:
+    assert bool(list(newly_told(new, earlier, min_count=10))) is told
+
+
+@given(st.lists(st.sampled_from([("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c")]), min_size=2, max_size=4), st.data())
+@settings(max_examples=40, deadline=None)
+def test_nothing_is_found_in_tables_of_people_of_whom_every_cross_section_is_large(tables: list[Any], data: Any) -> None:
+    counts = {v: data.draw(st.integers(10, 60)) for v in itertools.product("xy", "xyz", "xy")}
+    every = []
+    for number, columns in enumerate(tables):
+        places = ["abc".index(one) for one in columns]
+        sums: dict[tuple[str, ...], int] = {}
+        for values, n in counts.items():
+            key = tuple(values[place] for place in places)
+            sums[key] = sums.get(key, 0) + n
+        request = None if number == len(tables) - 1 else str(number)
+        every += [Counted(f"t{number}", frozenset(zip(columns, key, strict=True)), n, request) for key, n in sums.items()]
+    new, earlier = [one for one in every if one.request is None], [one for one in every if one.request]
+    assert not list(newly_told(new, earlier, min_count=10))

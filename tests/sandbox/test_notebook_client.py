@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,32 @@ def test_live_rows_are_read_under_a_lease_that_ends_with_the_block(as_user: As, 
     assert not {one["id"] for one in leases} & after
     assert "sql" not in shell.magics_manager.magics["line"]
     InteractiveShell.clear_instance()
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_lease_ends_with_the_notebook_that_is_killed(as_user: As) -> None:
+    asked = sp.request_access("clinic", columns=["patients.sex"], purpose="quality-improvement", why="sex looks wrong")
+    sam = as_user("sam")
+    sam.post(f"/v1/access-requests/{asked.id}/approve")
+    code = (
+        f"import sandbox.client as sp\nwith sp.live({asked.id!r}) as c:\n"
+        "    print(c.info.user, flush=True)\n    import time; time.sleep(600)\n"
+    )
+    notebook = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert notebook.stdout and notebook.stdout.readline().strip()
+        assert _open_leases(sam, asked.id)
+    finally:
+        notebook.kill()
+        notebook.wait()
+    end = time.monotonic() + 60
+    while _open_leases(sam, asked.id):
+        assert time.monotonic() < end, "the lease outlives the notebook"
+        time.sleep(0.2)
+
+
+def _open_leases(who: Gateway, request: str) -> list[str]:
+    return [one["id"] for one in who.get("/v1/leases")["items"] if one["request"] == request and one["state"] == "open"]
 
 
 @pytest.mark.usefixtures("dana")

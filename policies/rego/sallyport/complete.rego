@@ -23,7 +23,7 @@ subject_known if {
 time_given if {
 	asked.now
 } else if {
-	asked.action in {"build", "distribute", "erase", "release", "export"}
+	asked.action in {"build", "distribute", "erase", "release", "admit", "export"}
 }
 
 # Whoever made it cannot be told from whoever approves it when the author is not named.

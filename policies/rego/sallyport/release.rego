@@ -1,5 +1,5 @@
 # METADATA
-# title: Releasing files from the sandbox
+# title: Letting files out of the sandbox, or into it
 # description: Two other people looked at exactly these bytes, and nothing they found is open.
 package sallyport.release
 

@@ -36,7 +36,7 @@ reasons := data.sallyport.live.reasons if {
 } else := data.sallyport.promote.reasons if {
 	way == "promote"
 } else := data.sallyport.release.reasons if {
-	way == "release"
+	way in {"release", "admit"}
 } else := data.sallyport.export.reasons
 
 # METADATA
