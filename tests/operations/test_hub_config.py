@@ -1,0 +1,79 @@
+"""JupyterHub's configuration: pods of people have no more than they need, and who is in no known group does not get in."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets.config.loader import PyFileConfigLoader
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "jupyterhub"
+MAPPING = "claims: {id: login, groups: groups}\ngroups: {scientists: {roles: [data-scientist], projects: [p]}}\n"
+
+
+@pytest.fixture
+def issuer() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = {"issuer": url, "authorization_endpoint": f"{url}/authorize", "token_endpoint": f"{url}/token"}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(found).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield url
+        server.shutdown()
+
+
+@pytest.fixture
+def loaded(issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "claims.yaml").write_text(MAPPING)
+    for name, value in {
+        "SALLYPORT_GATEWAY": "http://gateway:8000", "SALLYPORT_OIDC_ISSUER": issuer, "SALLYPORT_HUB_CLIENT_ID": "hub",
+        "SALLYPORT_OIDC_CLAIMS_FILE": str(tmp_path / "claims.yaml"), "SALLYPORT_HUB_URL": "https://hub.example.org",
+        "SALLYPORT_IMAGE": "sallyport:1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    return PyFileConfigLoader("jupyterhub_config.py", path=str(FOLDER)).load_config()
+
+
+def test_a_person_s_pod_has_no_account_no_capability_and_the_zone_s_label(loaded: Any) -> None:
+    from jupyterhub.objects import Hub, Server
+    from jupyterhub.orm import Spawner as Row
+    from kubespawner import KubeSpawner
+
+    spawner = KubeSpawner(_mock=True, config=loaded, hub=Hub(), orm_spawner=Row())
+    spawner.server = Server(ip="0.0.0.0", port=8888)
+    pod = asyncio.run(spawner.get_pod_manifest())
+    container = pod.spec.containers[0]
+    assert pod.metadata.labels["sallyport.io/zone"] == "sandbox"
+    assert pod.spec.automount_service_account_token is False
+    text = json.dumps(spawner.extra_container_config) + str(container.security_context)
+    assert "ALL" in text and "runAsNonRoot" in text and "worker.json" in str(pod.spec)
+    assert container.args[:2] == ["sallyport", "notebook-server"] or container.command == ["sallyport", "notebook-server"]
+    assert {one.name: one.value for one in container.env}["SALLYPORT_GATEWAY"] == "http://gateway:8000"
+
+
+def test_who_is_in_no_group_of_the_claims_file_does_not_get_in(loaded: Any) -> None:
+    from oauthenticator.generic import GenericOAuthenticator
+
+    authenticator = GenericOAuthenticator(config=loaded)
+
+    def allowed(*groups: str) -> bool:
+        state = {"groups": list(groups), "auth_state": {"oauth_user": {"login": "x", "groups": list(groups)}}}
+        return bool(asyncio.run(authenticator.check_allowed("x", {"name": "x", **state})))
+
+    assert (allowed("scientists"), allowed("kitchen"), allowed()) == (True, False, False)
+    assert authenticator.enable_pkce and not authenticator.allow_all
+    assert "admin:auth_state!user" in loaded.JupyterHub.load_roles[0]["scopes"] and not loaded.JupyterHub.admin_access
