@@ -190,6 +190,46 @@ def three_tables(draw: random.Random) -> tuple[list[Request], int]:
     )
 
 
+def renamed_split(draw: random.Random) -> tuple[list[Request], int]:
+    """The wards in two requests that call the column differently, and the total. Thought of after the check was written."""
+    people = population(draw)
+    for person in people[: draw.randrange(1, 9)]:
+        person["ward"] = "Z"
+    rows = [row for row in counted(people, "ward") if row["ward"] != "Z"]
+    second: Rows = [{"department": row["ward"], "n": row["n"]} for row in rows[2:]]
+    total: Rows = [{"hospital": "all", "n": len(people)}]
+    return [(rows[:2], {}), (second, {}), (total, {})], _count(people, lambda p: p["ward"] == "Z")
+
+
+def spans_by_sex(draw: random.Random) -> tuple[list[Request], int]:
+    """An age range by sex, from ranges of everybody and of the other sex. Thought of after the check was written."""
+    people, low = population(draw, 700), draw.randrange(18, 40)
+    high = low + 30
+
+    def span(a: int, b: int, sex: str | None = None) -> int:
+        return _count(people, lambda p: a <= p["age"] <= b and sex in (None, p["sex"]))
+
+    first: Rows = [{"age": f"{low}-{high}", "n": span(low, high)}]
+    men: Rows = [{"age": f"{low}-{high}", "sex": "M", "n": span(low, high, "M")}]
+    women: Rows = [{"age": f"{a}-{b}", "sex": "F", "n": span(a, b, "F")} for a, b in ((low, low + 12), (low + 13, high - 1))]
+    return [(first, {}), (men, {}), (women[:1], {}), (women[1:], {})], span(high, high, "F")
+
+
+def four_margins(draw: random.Random) -> tuple[list[Request], int]:
+    """A corner of a three by three table from margins and the other corners. Thought of after the check was written."""
+    people = population(draw)
+    for person in people:
+        if (person["region"], person["smoker"]) == ("north", "yes"):
+            person["smoker"] = "no"
+    for person in [one for one in people if one["region"] == "north"][: draw.randrange(1, 9)]:
+        person["smoker"] = "yes"
+    inner = [row for row in counted(people, "region", "smoker") if row["region"] != "north" and row["smoker"] != "yes"]
+    known = [row for row in counted(people, "region", "smoker") if row["region"] == "north" and row["smoker"] != "yes"]
+    return [(counted(people, "region"), {}), (counted(people, "smoker"), {}), (inner, {}), (known, {})], _count(
+        people, lambda p: (p["region"], p["smoker"]) == ("north", "yes")
+    )
+
+
 def _harmless(draw: random.Random) -> list[Request]:
     """Tables by any of three columns, of people of whom every cross-section has ten or more."""
     columns = draw.sample(sorted(VALUES), 3)
@@ -204,6 +244,7 @@ ATTACKS: dict[str, Callable[[random.Random], tuple[list[Request], int]]] = {
     "one left": one_left, "complement": complement, "suppressed group": suppressed, "split over requests": split_over_requests,
     "shifted interval": shifted_interval, "covered interval": covered_interval, "renamed column": renamed,
     "margins": margins, "three tables": three_tables,
+    "renamed split": renamed_split, "spans by sex": spans_by_sex, "four margins": four_margins,
 }  # fmt: skip
 
 
