@@ -12,8 +12,10 @@ SALLYPORT_OIDC_SCOPES         as the gateway asks for them
 JUPYTERHUB_CRYPT_KEY          32 bytes in hexadecimal, by which the hub encrypts the tokens it keeps
 """
 
+import base64
 import json
 import os
+import time
 import urllib.request
 from pathlib import Path
 
@@ -53,6 +55,36 @@ c.GenericOAuthenticator.auto_login = True
 c.GenericOAuthenticator.enable_auth_state = True
 c.GenericOAuthenticator.auth_refresh_age = 120
 c.GenericOAuthenticator.refresh_pre_spawn = True
+
+
+async def renewed(authenticator, user, auth_state):
+    """The login as it is now: renewed near its end where the provider does that; False once it has ended."""
+    kept = (auth_state or {}).get("token_response") or {}
+    left = _seconds_left(kept.get("id_token", ""))
+    if left > RENEW_BEFORE_SECONDS:
+        return True
+    refresh = (auth_state or {}).get("refresh_token")
+    if refresh:
+        try:
+            given_now = await authenticator.get_token_info(None, authenticator.build_refresh_token_request_params(refresh))
+            if given_now.get("id_token"):
+                # As OAuthenticator does it itself; left alone it would look at the old ID token, which never fails.
+                return await authenticator._token_to_auth_model({"refresh_token": refresh, **given_now})
+        except Exception as error:
+            authenticator.log.warning("a login could not be renewed: %s", type(error).__name__)
+    return left > 0
+
+
+def _seconds_left(token):
+    try:
+        payload = token.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"] - time.time()
+    except (IndexError, ValueError, KeyError, TypeError):
+        return 0
+
+
+RENEW_BEFORE_SECONDS = 300
+c.GenericOAuthenticator.refresh_user_hook = renewed
 c.JupyterHub.load_roles = [
     {"name": "server", "scopes": ["users:activity!user", "access:servers!server", "read:users!user", "admin:auth_state!user"]},
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,13 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "jupyterhub"
 MAPPING = "claims: {id: login, groups: groups}\ngroups: {scientists: {roles: [data-scientist], projects: [p]}}\n"
 
 
+def id_token(seconds: float) -> str:
+    """A token whose signature nobody here looks at."""
+    claims = {"login": "x", "groups": ["scientists"], "aud": "hub", "exp": int(time.time() + seconds)}
+    words = (base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in ({"alg": "RS256"}, claims))
+    return ".".join([*words, "c2ln"])
+
+
 @pytest.fixture
 def issuer() -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -25,6 +34,13 @@ def issuer() -> Iterator[str]:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(found).encode())
+
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            good = "grant_type=refresh_token" in asked and "refresh_token=good" in asked
+            self.send_response(200 if good else 400)
+            self.end_headers()
+            self.wfile.write(json.dumps({"access_token": "a", "id_token": id_token(3600)} if good else {}).encode())
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -77,3 +93,36 @@ def test_who_is_in_no_group_of_the_claims_file_does_not_get_in(loaded: Any) -> N
     assert (allowed("scientists"), allowed("kitchen"), allowed()) == (True, False, False)
     assert authenticator.enable_pkce and not authenticator.allow_all
     assert "admin:auth_state!user" in loaded.JupyterHub.load_roles[0]["scopes"] and not loaded.JupyterHub.admin_access
+
+
+@pytest.mark.parametrize(
+    ("seconds", "refresh", "answer"),
+    [
+        (3600, None, True),
+        (60, None, True),
+        (-1, None, False),
+        (60, "good", "renewed"),
+        (-1, "good", "renewed"),
+        (-1, "bad", False),
+    ],
+)
+def test_a_login_is_renewed_near_its_end_and_ends_where_it_cannot_be(
+    loaded: Any, seconds: float, refresh: str | None, answer: Any
+) -> None:
+    from oauthenticator.generic import GenericOAuthenticator
+
+    class User:
+        name = "x"
+
+        async def get_auth_state(self) -> dict[str, Any]:
+            return {"token_response": {"id_token": id_token(seconds)}, "refresh_token": refresh}
+
+    async def refreshed() -> Any:
+        return await GenericOAuthenticator(config=loaded).refresh_user(User())
+
+    found = asyncio.run(refreshed())
+    if answer == "renewed":
+        assert found["name"] == "x" and found["auth_state"]["id_token"] != id_token(seconds)
+        assert found["auth_state"]["refresh_token"] == "good"
+    else:
+        assert found is answer
