@@ -85,7 +85,9 @@ def _seconds_left(token):
 
 RENEW_BEFORE_SECONDS = 300
 c.GenericOAuthenticator.refresh_user_hook = renewed
+# A server may do what its person may, so both are allowed to see that person's own token.
 c.JupyterHub.load_roles = [
+    {"name": "user", "scopes": ["self", "admin:auth_state!user"]},
     {"name": "server", "scopes": ["users:activity!user", "access:servers!server", "read:users!user", "admin:auth_state!user"]},
 ]
 
