@@ -16,6 +16,7 @@ def packed(files: Mapping[str, bytes | str], *, metadata: str = METADATA, record
     """A wheel of these files, with a RECORD that names them unless another is given."""
     parts = {path: content.encode() if isinstance(content, str) else content for path, content in files.items()}
     parts["made_up-1.0.dist-info/METADATA"] = metadata.encode()
+    parts["made_up-1.0.dist-info/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     lines = [
         f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},{len(content)}"
         for path, content in parts.items()

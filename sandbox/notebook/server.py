@@ -39,12 +39,12 @@ def prepare(place: Path, *, idle: int = SECONDS_IDLE) -> Path:
     """
     for name in FOLDERS:
         (place / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any((place / "home").iterdir()):
+        shutil.copyfile(START, place / "home" / START.name)
     _write(place / "data" / "kernels" / "sallyport" / "kernel.json", KERNEL)
     _write(place / "config" / "jupyter_server_config.json", settings(place, idle=idle))
     _write(place / "config" / "jupyter_server_config.d" / "sallyport.json", {"ServerApp": {"jpserver_extensions": OUTSIDE}})
     _write(place / "config" / "labconfig" / "page_config.json", {"disabledExtensions": dict.fromkeys(LEFT_OUT, True)})
-    if not any((place / "home").iterdir()):
-        shutil.copyfile(START, place / "home" / START.name)
     return place
 
 

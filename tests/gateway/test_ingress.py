@@ -71,8 +71,9 @@ def test_what_is_hostile_or_personal_is_returned_and_never_admitted(as_user: As)
     for one in (hostile, personal):
         with pytest.raises(Refusal):
             dana.post(f"/v1/ingress-requests/{one['id']}/admit")
-    with pytest.raises(Refusal):
-        as_user("carl").get(f"/v1/ingress-requests/{hostile['id']}")
+        for name in ("dana", "odile", "carl"):
+            with pytest.raises(Refusal):
+                list(as_user(name).download(f"/v1/ingress-requests/{one['id']}/files/{one['files'][0]['path']}"))
 
 
 def test_bytes_that_are_not_those_reviewed_are_not_kept(tmp_path: Path) -> None:

@@ -64,14 +64,29 @@ def loaded(issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return PyFileConfigLoader("jupyterhub_config.py", path=str(FOLDER)).load_config()
 
 
-def test_a_person_s_pod_has_no_account_no_capability_and_the_zone_s_label(loaded: Any) -> None:
+KUBECONFIG = """
+{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+ clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}], users: [{name: u, user: {}}]}
+"""
+
+
+def test_a_person_s_pod_has_no_account_no_capability_and_the_zone_s_label(
+    loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    monkeypatch.setenv(
+        "KUBECONFIG", str(tmp_path / "kubeconfig")
+    )  # KubeSpawner wants to know a cluster, and asks it nothing here
     from jupyterhub.objects import Hub, Server
     from jupyterhub.orm import Spawner as Row
     from kubespawner import KubeSpawner
 
-    spawner = KubeSpawner(_mock=True, config=loaded, hub=Hub(), orm_spawner=Row())
-    spawner.server = Server(ip="0.0.0.0", port=8888)
-    pod = asyncio.run(spawner.get_pod_manifest())
+    async def made() -> tuple[Any, Any]:
+        spawner = KubeSpawner(_mock=True, config=loaded, hub=Hub(), orm_spawner=Row(name=""))
+        spawner.server = Server(ip="0.0.0.0", port=8888)
+        return spawner, await spawner.get_pod_manifest()
+
+    spawner, pod = asyncio.run(made())
     container = pod.spec.containers[0]
     assert pod.metadata.labels["sallyport.io/zone"] == "sandbox"
     assert pod.spec.automount_service_account_token is False
@@ -88,7 +103,7 @@ def test_who_is_in_no_group_of_the_claims_file_does_not_get_in(loaded: Any) -> N
 
     def allowed(*groups: str) -> bool:
         state = {"groups": list(groups), "auth_state": {"oauth_user": {"login": "x", "groups": list(groups)}}}
-        return bool(asyncio.run(authenticator.check_allowed("x", {"name": "x", **state})))
+        return bool(asyncio.run(authenticator.check_allowed("x", {"name": "x", "admin": False, **state})))
 
     assert (allowed("scientists"), allowed("kitchen"), allowed()) == (True, False, False)
     assert authenticator.enable_pkce and not authenticator.allow_all

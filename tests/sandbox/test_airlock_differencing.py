@@ -127,7 +127,9 @@ def _at(request: str | None, n: int, **group: str) -> Counted:
         # what earlier releases told already is not told by a table that has nothing to do with it
         ([_at("1", 40, ward="a"), _at("2", 30, ward="b"), _at("3", 75)], [_at(None, 500, town="x")], False),
         # tables of different days contradict each other, and settle nothing
-        ([_at("1", 40, ward="a"), _at("2", 300, ward="a")], [_at(None, 900), _at(None, 80, town="y")], False),
+        ([_at("1", 40, ward="a"), _at("2", 64, ward="a"), _at("3", 30, ward="b")], [_at(None, 87)], False),
+        # nor is it by one that says again what they said
+        ([_at("1", 40, ward="a"), _at("2", 30, ward="b"), _at("3", 75)], [_at(None, 40, ward="a")], False),
     ],
 )  # fmt: skip
 def test_what_several_tables_settle_together_is_found(earlier: list[Counted], new: list[Counted], told: bool) -> None:

@@ -28,7 +28,7 @@ class Lab:
 
     def log_in(self, address: str, token: str) -> None:
         """The login page took the token, and the notebook that a new home begins with is open with its kernel ready."""
-        self.browser.open(f"{address}/lab")
+        self.browser.open(f"{address}/")
         self.browser.evaluate("document.getElementById('password_input').focus()")
         self.browser.call("Input.insertText", text=token)
         self.browser.evaluate("document.getElementById('login_submit').click()")

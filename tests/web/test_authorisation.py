@@ -58,6 +58,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/egress-requests": {"data": {"project": "readmission", "why": "a test"}, "files": [("files", ("../a", b""))]},
     "PUT /v1/egress-requests/{name}/files/{path}": {"files": [("file", ("a.csv", b"a"))]},
     "POST /v1/egress-requests/{name}/votes": {"json": {"approve": False, "why": "a test"}},
+    "POST /v1/ingress-requests": {"data": {"project": "readmission", "why": "a test"}, "files": [("files", ("../a", b""))]},
+    "POST /v1/ingress-requests/{name}/votes": {"json": {"approve": False, "why": "a test"}},
     "POST /v1/models/{project}/{name}/rollback": {"json": {"digest": DIGEST}},
     "GET /v1/snapshots/{name}/difference": {"params": {"to": "0" * 32}},
     "POST /v1/sessions/end-all": {"json": {"subject": "nobody-at-all"}},
@@ -84,8 +86,8 @@ class World:
         kind = path.removeprefix("/v1/").split("/")[0]
         names = {
             "snapshots": self.snapshot, "access-requests": self.request, "leases": self.lease, "break-glass": self.glass,
-            "promotions": self.promotion, "egress-requests": self.egress, "features": self.features,
-            "access-reviews": self.review, "scorings": self.scoring,
+            "promotions": self.promotion, "egress-requests": self.egress, "ingress-requests": self.ingress,
+            "features": self.features, "access-reviews": self.review, "scorings": self.scoring,
         }  # fmt: skip
         name = names[kind](project) if kind in names else {"models": "ranks"}.get(kind, "0" * 32)
         asked = {"path": "patients.parquet", "check": "fairness", "finding": "nothing", "stage": "shadow"}
@@ -150,6 +152,12 @@ class World:
             project,
             DIGEST,
         )
+
+    def ingress(self, project: str) -> str:
+        return self.insert(
+            "INSERT INTO airlock.requests (id, project, author, why, state, digest, submitted_at, changed_at, direction)"
+            " VALUES (%s, %s, 'sam', 'a test', 'withdrawn', %s, now(), now(), 'in')", project, DIGEST,
+        )  # fmt: skip
 
     def features(self, project: str) -> str:
         sql = "SELECT 1 FROM a"
