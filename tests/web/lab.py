@@ -10,8 +10,9 @@ from typing import Any
 
 from chromium import Chromium
 
-SECONDS_TO_START, SECONDS_TO_RUN = 90, 180
-WIDTH, HEIGHT = 1100, 700
+SECONDS_TO_START, SECONDS_TO_RUN = 90, 120
+# High enough that no cell is left out of the page, as JupyterLab does with those that are not to be seen.
+WIDTH, HEIGHT, SEEN = 1100, 6000, 700
 PANEL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)')"
 CELLS = f"[...{PANEL}.querySelectorAll('.jp-CodeCell')]"
 PLACE = (
@@ -24,7 +25,7 @@ class Lab:
 
     def __init__(self, browser: Chromium) -> None:
         self.browser = browser
-        browser.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
+        self._height(HEIGHT)
 
     def log_in(self, address: str, token: str) -> None:
         """The login page took the token, and the notebook that a new home begins with is open with its kernel ready."""
@@ -33,6 +34,7 @@ class Lab:
         self.browser.call("Input.insertText", text=token)
         self.browser.evaluate("document.getElementById('login_submit').click()")
         self.until(f"!!({PANEL} && {PANEL}.querySelector('.jp-CodeCell'))", SECONDS_TO_START)
+        self.until("document.querySelector('.jp-KernelName')?.textContent === 'Sandbox (Python)'", SECONDS_TO_START)
         self.until("!!document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=idle]')", SECONDS_TO_START)
 
     def run_all(self) -> list[str]:
@@ -65,7 +67,7 @@ class Lab:
         self.until(f"!!({element})", 20)
         self.browser.evaluate(f"({element}).scrollIntoView({{block: 'center'}})")
         x, y = self.browser.evaluate(PLACE.format(element))
-        for kind in ("mousePressed", "mouseReleased"):
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def until(self, expression: str, seconds: float = SECONDS_TO_RUN) -> None:
@@ -86,14 +88,20 @@ class Lab:
         said = [e["params"]["entry"]["text"] for e in self.browser.events if e.get("method") == "Log.entryAdded"]
         return [text for text in said if "Content Security Policy" in text]
 
-    def picture(self, path: Path) -> None:
-        """What is to be seen is in the file, as a PNG of few colours."""
+    def _height(self, pixels: int) -> None:
+        self.browser.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=pixels, deviceScaleFactor=1, mobile=False)
+
+    def picture(self, path: Path, cell: int = 0) -> None:
+        """What is to be seen around that code cell is in the file, as a PNG of few colours."""
         import io
 
         from PIL import Image
 
-        time.sleep(0.5)  # until what moves has come to rest
+        self._height(SEEN)
+        self.browser.evaluate(f"{CELLS}.at({cell})?.scrollIntoView({{block: 'center'}})")
+        time.sleep(1)  # until what moves has come to rest
         shot = base64.b64decode(self.browser.call("Page.captureScreenshot")["data"])
+        self._height(HEIGHT)
         Image.open(io.BytesIO(shot)).convert("RGB").quantize(32).save(path, optimize=True)
 
 

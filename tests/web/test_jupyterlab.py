@@ -118,13 +118,12 @@ def test_a_newcomer_goes_from_the_first_page_to_a_model_that_is_checked(
         first = lab.run_all()
         assert "clinic" in first[0] and "built" in first[0]
         assert "patient_id" in first[1] and not any("Error" in text for text in first)
-        lab.browser.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
         lab.picture(pictures / "notebook-start.png")
         assert not lab.messages(), "a newcomer is asked something at the start"
         assert re.search(r"trained on \d+ visits", lab.run(TRAIN))
         assert "requested" in (asked := lab.run(ASK)) or "pending" in asked, asked
         said = lab.run(PROMOTE)
-        lab.picture(pictures / "notebook-promote.png")
+        lab.picture(pictures / "notebook-promote.png", -1)
         assert "promotion" in said and "passed" in said and "Error" not in said, said
         assert not lab.blocked(), lab.blocked()
         _nothing_leaves_by_the_browser(lab, *elsewhere)
