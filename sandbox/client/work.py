@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +24,10 @@ POLL_SECONDS = 0.5
 
 @contextmanager
 def track(experiment: str, dataset: str | None = None, *, project: str | None = None) -> Iterator[Any]:
-    """An MLflow run in your project's workspace, bound to the digest of the snapshot of `dataset`; log into it as ever."""
+    """An MLflow run in your project's workspace, bound to the digest of the snapshot of `dataset`; log into it as ever.
+
+    In a notebook the run also holds the code of the cells so far, and its digest, which promotion asks for.
+    """
     import mlflow
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.data.pandas_dataset import from_pandas
@@ -36,7 +41,20 @@ def track(experiment: str, dataset: str | None = None, *, project: str | None = 
             source = HTTPDatasetSource(f"http://snapshots.sallyport/v1/snapshots/{digest}")  # type: ignore[no-untyped-call]
             first = data.load(dataset, data.tables(dataset)[0]).head(0)  # its columns; no row is sent along
             mlflow.log_input(from_pandas(first, source=source, name="snapshot", digest=digest[7:43]), "training")
+        if code := _cells_so_far():
+            mlflow.set_tag("sallyport.code_digest", "sha256:" + hashlib.sha256(code.encode()).hexdigest())
+            mlflow.log_text(code, "notebook/cells.py")
         yield run
+
+
+def _cells_so_far() -> str:
+    """The code of this notebook's cells, in the order they were run; empty outside of a notebook."""
+    if "IPython" not in sys.modules:
+        return ""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return "\n\n".join(shell.history_manager.input_hist_raw).strip() if shell and shell.history_manager else ""
 
 
 @dataclass(frozen=True, slots=True)

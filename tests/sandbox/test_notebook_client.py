@@ -15,6 +15,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import sandbox.client as sp
+from compliance.canonical import digest
 from gateway.client import Gateway
 from gateway.commands import snapshot as snapshots
 from sandbox.jail import run_isolated
@@ -179,11 +180,15 @@ def test_a_run_is_bound_to_the_snapshot(built: dict[str, Any], as_user: As) -> N
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    InteractiveShell.instance().run_cell("answer = 6 * 7", store_history=True)
     try:
         with sp.track("client test", "clinic") as run:
             mlflow.log_metric("auc", 0.8)
         found = mlflow.get_run(run.info.run_id)
+        code = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/notebook/cells.py")
     finally:
+        InteractiveShell.clear_instance()
         os.environ.pop("MLFLOW_TRACKING_TOKEN") if before is None else os.environ.update(MLFLOW_TRACKING_TOKEN=before)
     assert built["digest"] in found.inputs.dataset_inputs[0].dataset.source
     assert found.data.metrics == {"auc": 0.8}
+    assert "answer = 6 * 7" in code and found.data.tags["sallyport.code_digest"] == digest(code.encode())

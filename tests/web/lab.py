@@ -91,15 +91,16 @@ class Lab:
     def _height(self, pixels: int) -> None:
         self.browser.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=pixels, deviceScaleFactor=1, mobile=False)
 
-    def picture(self, path: Path, cell: int = 0) -> None:
-        """What is to be seen around that code cell is in the file, as a PNG of few colours."""
+    def picture(self, path: Path, *, at_end: bool = False) -> None:
+        """What is to be seen at the notebook's start, or end, is in the file, as a PNG of few colours."""
         import io
 
         from PIL import Image
 
         self._height(SEEN)
-        self.browser.evaluate(f"{CELLS}.at({cell})?.scrollIntoView({{block: 'center'}})")
-        time.sleep(1)  # until what moves has come to rest
+        for _ in range(4):  # cells that were left out of the page come into it, and move it on
+            self.browser.evaluate(f"{PANEL}.querySelector('.jp-WindowedPanel-outer').scrollTo(0, {1e6 if at_end else 0})")
+            time.sleep(0.5)
         shot = base64.b64decode(self.browser.call("Page.captureScreenshot")["data"])
         self._height(HEIGHT)
         Image.open(io.BytesIO(shot)).convert("RGB").quantize(32).save(path, optimize=True)
