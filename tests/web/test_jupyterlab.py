@@ -60,7 +60,8 @@ dataset: clinic
 columns: [encounters.patient_id, encounters.start, encounters.stop, encounters.systolic]
 features: |
   SELECT patient_id AS person, readmitted_30d AS label, coalesce(systolic, 120) AS pressure,
-    date_diff('day', start, stop) AS days, row_number() OVER (PARTITION BY patient_id ORDER BY start) - 1 AS earlier FROM encounters
+    date_diff('day', start, stop) AS days, row_number() OVER (PARTITION BY patient_id ORDER BY start) - 1 AS earlier
+  FROM encounters
 inputs:
   - {name: pressure, type: float, min: 0, max: 400}
   - {name: days, type: float, min: 0, max: 400}
