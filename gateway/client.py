@@ -44,6 +44,15 @@ class Gateway:
         """The JSON at `path`. Raises Refusal, GatewayUnreachable."""
         return self.call("GET", path, params=query)
 
+    def every(self, path: str, **query: Any) -> Iterator[Any]:
+        """Each item of the list at `path`, however many pages it has. Raises Refusal, GatewayUnreachable."""
+        while True:
+            page = self.get(path, **query)
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
+
     def post(self, path: str, body: Any = None, **content: Any) -> Any:
         """The JSON answer to a POST of `body` as JSON, or of `files`."""
         return self.call("POST", path, **({"json": body} if body is not None else {}), **content)

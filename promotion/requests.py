@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from promotion.checks import CHECKS
 from promotion.checks.context import CheckResult
 from promotion.errors import PromotionNotFound, WrongState
@@ -140,9 +141,9 @@ def get(connection: Connection[Any], promotion: str, *, lock: bool = False) -> P
     raise PromotionNotFound("There is no such promotion; `sallyport promote list` shows those that are.")
 
 
-def every(connection: Connection[Any], projects: tuple[str, ...]) -> list[Promotion]:
+def every(connection: Connection[Any], projects: tuple[str, ...], page: Page = NEWEST) -> list[Promotion]:
     """The promotions of these projects, newest first."""
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY submitted_at DESC LIMIT 500", (list(projects),))
+    return _select(connection, "WHERE project = ANY(%s)" + page.tail("submitted_at"), (list(projects), *page.values))
 
 
 def checks(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from promotion.drift import Profile
 from promotion.errors import PromotionError
 from promotion.model_contracts import ModelContract
@@ -144,9 +145,9 @@ def get(connection: Connection[Any], scoring: str) -> Scoring:
     raise ScoringNotFound("There is no such batch run.")
 
 
-def every(connection: Connection[Any], projects: Sequence[str]) -> list[Scoring]:
+def every(connection: Connection[Any], projects: Sequence[str], page: Page = NEWEST) -> list[Scoring]:
     """The runs of these projects, newest first."""
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY requested_at DESC LIMIT 500", (list(projects),))
+    return _select(connection, "WHERE project = ANY(%s)" + page.tail("requested_at"), (list(projects), *page.values))
 
 
 def ended(connection: Connection[Any], before: datetime, *, but_of: Sequence[str] = ()) -> list[str]:

@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from gateway.errors import GatewayError
 from gateway.identity import Subject
 from gateway.problems import Denied
@@ -126,11 +127,10 @@ def get(connection: Connection[Any], used: str, *, lock: bool = False) -> BreakG
     raise BreakGlassNotFound("There is no such use of break-glass; `sallyport access list` shows those that are.")
 
 
-def every(connection: Connection[Any], projects: tuple[str, ...] | None) -> list[BreakGlass]:
+def every(connection: Connection[Any], projects: tuple[str, ...] | None, page: Page = NEWEST) -> list[BreakGlass]:
     """The uses in these projects (None: all), newest first."""
-    if projects is None:
-        return _select(connection, "ORDER BY at DESC LIMIT 500", ())
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY at DESC LIMIT 500", (list(projects),))
+    which, values = ("true", ()) if projects is None else ("project = ANY(%s)", (list(projects),))
+    return _select(connection, f"WHERE {which}" + page.tail("at"), (*values, *page.values))
 
 
 def _why_not(found: BreakGlass, by: Subject) -> str | None:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from gateway.errors import GatewayError
 
 # pending -> granted (policy misses nothing any more) -> revoked, or expired: once seen, no clock set back revives it.
@@ -147,9 +148,9 @@ def get(connection: Connection[Any], request: str, *, lock: bool = False) -> Acc
     raise RequestNotFound("There is no such access request; `sallyport access list` shows those that are.")
 
 
-def every(connection: Connection[Any], projects: tuple[str, ...]) -> list[AccessRequest]:
+def every(connection: Connection[Any], projects: tuple[str, ...], page: Page = NEWEST) -> list[AccessRequest]:
     """The requests of these projects, newest first."""
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY created_at DESC LIMIT 500", (list(projects),))
+    return _select(connection, "WHERE project = ANY(%s)" + page.tail("created_at"), (list(projects), *page.values))
 
 
 def overdue(connection: Connection[Any], now: datetime) -> list[str]:

@@ -13,6 +13,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from compliance.entries import Actor
+from compliance.paging import NEWEST, Page
 from gateway.access import break_glass, leases, requests, services
 from gateway.access.leases import LeaseNotFound, Row, Zone
 from gateway.access.opening import Lease, Terms, open_lease
@@ -211,14 +212,13 @@ class AccessService:
         """The lease's sessions are dead, its role, views and key are gone, and the ledger says so; safe to do again."""
         leases.end(self.zone, lease, by=by, why=why)
 
-    def leases(self, projects: tuple[str, ...], *, all_of_them: bool = False) -> list[dict[str, Any]]:
+    def leases(self, projects: tuple[str, ...], page: Page = NEWEST, *, all_of_them: bool = False) -> list[Row]:
         """The leases of these projects, newest first; only those that have not ended, unless all are asked for."""
         ended = "" if all_of_them else " AND state IN ('opening', 'open', 'ending')"
         with self.pool.connection() as connection:
-            found = leases.select(
-                connection, f"WHERE project = ANY(%s){ended} ORDER BY opened_at DESC LIMIT 500", (list(projects),)
+            return leases.select(
+                connection, f"WHERE project = ANY(%s){ended}" + page.tail("opened_at"), (list(projects), *page.values)
             )
-        return [row.as_json() for row in found]
 
     def reconcile(self) -> list[str]:
         """Leases that ended, that policy allows no more, or that a crash left are taken back on every side; their ids."""

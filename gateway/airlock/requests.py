@@ -15,6 +15,7 @@ from compliance.canonical import canonical_json
 from compliance.canonical import digest as digest_of
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append, integrate
+from compliance.paging import NEWEST, Page
 from gateway.airlock.errors import EgressNotFound, WrongState
 from sandbox.airlock.states import EVENTS, INCOMING_EVENTS, Direction, State, following
 
@@ -140,10 +141,12 @@ def get(connection: Connection[Any], request: str, *, lock: bool = False) -> Egr
     raise EgressNotFound("There is no such request; `sallyport egress list` shows those that are.")
 
 
-def every(connection: Connection[Any], projects: tuple[str, ...], direction: Direction = Direction.OUT) -> list[Egress]:
+def every(
+    connection: Connection[Any], projects: tuple[str, ...], direction: Direction = Direction.OUT, page: Page = NEWEST
+) -> list[Egress]:
     """The requests of these projects in one direction, newest first."""
-    tail = "WHERE project = ANY(%s) AND direction = %s ORDER BY submitted_at DESC LIMIT 500"
-    return _select(connection, tail, (list(projects), direction))
+    where = "WHERE project = ANY(%s) AND direction = %s" + page.tail("submitted_at")
+    return _select(connection, where, (list(projects), direction, *page.values))
 
 
 def admitted(connection: Connection[Any], projects: tuple[str, ...]) -> list[dict[str, Any]]:

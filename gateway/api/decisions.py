@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from gateway.api.dependencies import Asking, Given, Moment
+from gateway.api.dependencies import Asking, Given, Moment, behind
 from gateway.catalog import datasets
 
 router = APIRouter(tags=["decisions"], prefix="/decisions")
@@ -22,7 +21,7 @@ def decisions(
 ) -> dict[str, Any]:  # fmt: skip
     """The decisions of the period in the order they were made, from after the cursor `after`; `next` is the next cursor."""
     given.enforcer.require(asking, "export", {"type": "audit", "id": "decisions"}, what="read decisions")
-    time, name = _cursor(after)
+    start = behind(after, limit)
     with given.pool.connection() as connection:
         rows = connection.execute(
             "SELECT decision_id, decided_at, subject, action, allow, reasons, policy_digest, input FROM catalog.decisions"
@@ -30,7 +29,7 @@ def decisions(
             " AND (%(until)s::timestamptz IS NULL OR decided_at < %(until)s)"
             " AND (%(time)s::timestamptz IS NULL OR (decided_at, decision_id) > (%(time)s, %(name)s))"
             " ORDER BY decided_at, decision_id LIMIT %(limit)s",
-            {"since": since, "until": until, "time": time, "name": name, "limit": limit},
+            {"since": since, "until": until, "time": start.time, "name": start.id, "limit": limit},
         ).fetchall()  # fmt: skip
     names = ("decision_id", "decided_at", "subject", "action", "allow", "reasons", "policy_digest", "input")
     items = [dict(zip(names, row, strict=True)) for row in rows]
@@ -44,14 +43,3 @@ def contracts(given: Given, asking: Asking) -> dict[str, Any]:
     given.enforcer.require(asking, "export", {"type": "audit", "id": "decisions"}, what="read decisions")
     with given.pool.connection() as connection:
         return {"datasets": datasets.policy_data(connection)}
-
-
-def _cursor(after: str | None) -> tuple[datetime | None, str]:
-    """Time and name of the last decision seen; a cursor that is none begins at the start."""
-    if after is None:
-        return None, ""
-    time, _, name = after.partition("_")
-    try:
-        return datetime.fromisoformat(time.replace(" ", "+")), name
-    except ValueError:
-        return None, ""

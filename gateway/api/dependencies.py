@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
 
+from compliance.paging import MOST, Page
 from gateway.composition import Services
+from gateway.errors import GatewayError
 from gateway.identity import LoginTooOld, NotAuthenticated, Subject
 from gateway.web.sessions import ended
 
 
+class CursorInvalid(GatewayError):
+    """The cursor is none that a list gave."""
+
+    code = "invalid_request"
+
+
 def _dated(said: Any) -> Any:
-    """A time as RFC 3339 writes it; pydantic by itself also takes a bare number for seconds since 1970."""
-    if not isinstance(said, str) or "-" not in said[1:]:
+    """A time as RFC 3339 writes it, or one already read; pydantic by itself also takes a bare number for seconds since 1970."""
+    if not isinstance(said, datetime) and (not isinstance(said, str) or "-" not in said[1:]):
         raise ValueError("a time is written like 2026-11-24T12:00:00Z")
     return said
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_dated)]
+
+
+def page(after: Annotated[str | None, Query(max_length=300)] = None, limit: Annotated[int, Query(ge=1, le=MOST)] = MOST) -> Page:
+    """Which items of a list are wanted: at most `limit`, from behind `after`, the `next` of an earlier answer."""
+    return behind(after, limit)
+
+
+def behind(after: str | None, limit: int) -> Page:
+    """The page behind a cursor. Raises CursorInvalid."""
+    try:
+        return Page.after(after, limit)
+    except ValueError:
+        raise CursorInvalid("That cursor is none; take `next` of an earlier answer as it is, or begin without one.") from None
+
+
+Paging = Annotated[Page, Depends(page)]
 
 
 def services(request: Request) -> Services:

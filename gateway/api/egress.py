@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from gateway import problems
 from gateway.airlock import requests, service
 from gateway.airlock.errors import InvalidUpload
-from gateway.api.dependencies import Asking, Given, require_fresh_login
+from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 
 router = APIRouter(tags=["egress"])
 
@@ -46,11 +46,11 @@ def submit(
 
 
 @router.get("/egress-requests")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The requests of the caller's projects, newest first."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, asking.projects)
-    return {"items": [one.as_json() for one in found], "next": None}
+        found = requests.every(connection, asking.projects, page=page)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "submitted_at")}
 
 
 @router.get("/egress-requests/{name}")

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 
 from gateway.airlock import requests, service
 from gateway.airlock.errors import EgressNotFound
-from gateway.api.dependencies import Asking, Given, require_fresh_login
+from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 from gateway.api.egress import NewVote
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -30,11 +30,11 @@ def submit(
 
 
 @router.get("/ingress-requests")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The requests of the caller's projects, newest first."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, asking.projects, Direction.IN)
-    return {"items": [one.as_json() for one in found], "next": None}
+        found = requests.every(connection, asking.projects, Direction.IN, page)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "submitted_at")}
 
 
 @router.get("/ingress-requests/{name}")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from gateway.access import break_glass, requests
 from gateway.access.service import Lease, LeaseNotFound
-from gateway.api.dependencies import Asking, Given, require_fresh_login
+from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 from gateway.composition import Services
 
 router = APIRouter(tags=["live access"])
@@ -76,11 +76,11 @@ def request(body: NewAccessRequest, given: Given, asking: Asking) -> dict[str, A
 
 
 @router.get("/access-requests")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The requests of the caller's projects, newest first."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, asking.projects)
-    return {"items": [one.as_json() for one in found], "next": None}
+        found = requests.every(connection, asking.projects, page)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "created_at")}
 
 
 @router.post("/access-requests/{name}/approve")
@@ -121,9 +121,10 @@ def open_lease(body: NewLease, given: Given, asking: Asking) -> dict[str, Any]:
 
 
 @router.get("/leases")
-def leases(given: Given, asking: Asking, all_of_them: bool = False) -> dict[str, Any]:
+def leases(given: Given, asking: Asking, page: Paging, all_of_them: bool = False) -> dict[str, Any]:
     """Who has access now, to what, until when, in the caller's projects; ended leases too when asked for."""
-    return {"items": given.access.leases(asking.projects, all_of_them=all_of_them), "next": None}
+    found = given.access.leases(asking.projects, page, all_of_them=all_of_them)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "opened_at")}
 
 
 @router.post("/leases/{name}/renew")
@@ -150,12 +151,12 @@ def break_the_glass(body: BrokenGlass, given: Given, asking: Asking) -> dict[str
 
 
 @router.get("/break-glass")
-def uses_of_break_glass(given: Given, asking: Asking) -> dict[str, Any]:
+def uses_of_break_glass(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The uses in the caller's projects (for a compliance officer: all), and which reviews are overdue."""
     projects = None if "compliance-officer" in asking.roles else asking.projects
     with given.pool.connection() as connection:
-        found = break_glass.every(connection, projects)
-    return {"items": [one.as_json(given.clock()) for one in found], "next": None}
+        found = break_glass.every(connection, projects, page)
+    return {"items": [one.as_json(given.clock()) for one in found], "next": page.next(found, "at")}
 
 
 @router.post("/break-glass/{name}/review")

@@ -13,7 +13,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from psycopg import Connection
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.api.dependencies import Asking, Given, require_fresh_login
+from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 from gateway.catalog import features
 from gateway.checking import waivable
 from gateway.composition import Services
@@ -97,11 +97,11 @@ def submit(
 
 
 @router.get("/promotions")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The promotions of the caller's projects, newest first."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, asking.projects)
-    return {"items": [one.as_json() for one in found], "next": None}
+        found = requests.every(connection, asking.projects, page)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "submitted_at")}
 
 
 @router.get("/promotions/{name}")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from gateway import batch
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, Paging
 from promotion import scorings
 from promotion.scorings import ScoringNotFound
 
@@ -50,10 +50,11 @@ def run(body: NewScoring, given: Given, asking: Asking) -> dict[str, Any]:
 
 
 @router.get("")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The runs of the caller's projects, newest first: how many rows, and what was wrong; never a score."""
     with given.pool.connection() as connection:
-        return {"items": [one.as_json() for one in scorings.every(connection, asking.projects)], "next": None}
+        found = scorings.every(connection, asking.projects, page)
+    return {"items": [one.as_json() for one in found], "next": page.next(found, "requested_at")}
 
 
 @router.post("/schedules", status_code=201)

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from gateway import problems
-from gateway.api.dependencies import Asking, Given
+from gateway.api.dependencies import Asking, Given, Paging
 from gateway.catalog import datasets, snapshots
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -57,11 +57,11 @@ def build(body: NewSnapshot, given: Given, asking: Asking) -> dict[str, Any]:
 
 
 @router.get("/snapshots")
-def every(given: Given, asking: Asking) -> dict[str, Any]:
+def every(given: Given, asking: Asking, page: Paging) -> dict[str, Any]:
     """The snapshots of the caller's projects, newest first."""
     with given.pool.connection() as connection:
-        found = snapshots.every(connection, projects=asking.projects)
-    return {"items": [snapshot.as_json() for snapshot in found], "next": None}
+        found = snapshots.every(connection, projects=asking.projects, page=page)
+    return {"items": [snapshot.as_json() for snapshot in found], "next": page.next(found, "requested_at")}
 
 
 @router.get("/snapshots/{name}")

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from gateway.catalog.datasets import Dataset
 from gateway.errors import GatewayError
 
@@ -197,9 +198,9 @@ def get(connection: Connection[Any], name: str) -> Snapshot:
     raise SnapshotNotFound("There is no such snapshot; `sallyport snapshot list` shows those that are.")
 
 
-def every(connection: Connection[Any], *, projects: tuple[str, ...]) -> list[Snapshot]:
+def every(connection: Connection[Any], *, projects: tuple[str, ...], page: Page = NEWEST) -> list[Snapshot]:
     """The snapshots of these projects, newest first."""
-    return _select(connection, "WHERE project = ANY(%s) ORDER BY requested_at DESC LIMIT 500", (list(projects),))
+    return _select(connection, "WHERE project = ANY(%s)" + page.tail("requested_at"), (list(projects), *page.values))
 
 
 def built(connection: Connection[Any], project: str) -> list[Snapshot]:

@@ -41,12 +41,12 @@ def request(gateway: Gateway, dataset: str, columns: str, purpose: str, hours: f
 @as_user
 def list_(gateway: Gateway, all_of_them: bool, only_json: bool) -> None:
     """Who has access now, to what, until when; what waits for approval or review."""
-    asked = gateway.get("/v1/access-requests")["items"]
+    asked = list(gateway.every("/v1/access-requests"))
     found = {
         "requests": [one for one in asked if all_of_them or one["state"] in ("pending", "granted")],
-        "leases": gateway.get("/v1/leases", all_of_them=all_of_them)["items"],
+        "leases": list(gateway.every("/v1/leases", all_of_them=all_of_them)),
         "break_glass": [
-            one for one in gateway.get("/v1/break-glass")["items"] if all_of_them or one["outcome"] is None
+            one for one in gateway.every("/v1/break-glass") if all_of_them or one["outcome"] is None
         ],
     }  # fmt: skip
     if not only_json:

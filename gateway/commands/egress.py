@@ -111,7 +111,7 @@ def _number(text: str) -> float:
 @as_user
 def list_(gateway: Gateway) -> None:
     """The requests of your projects, newest first."""
-    emit_json(gateway.get("/v1/egress-requests"))
+    emit_json({"items": list(gateway.every("/v1/egress-requests")), "next": None})
 
 
 @command.command()

@@ -80,7 +80,7 @@ def watch(gateway: Gateway, request_id: str) -> dict[str, Any]:
 @as_user
 def list_(gateway: Gateway) -> None:
     """The requests of your projects, newest first."""
-    emit_json(gateway.get("/v1/ingress-requests"))
+    emit_json({"items": list(gateway.every("/v1/ingress-requests")), "next": None})
 
 
 @wheelhouse.command("list")

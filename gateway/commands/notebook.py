@@ -79,7 +79,7 @@ def fetch_snapshots(gateway: Gateway, folder: Path) -> None:
     """`folder` holds the built snapshots of the caller's projects, each under its digest, read-only."""
     from gateway.commands.snapshot import fetch
 
-    for one in gateway.get("/v1/snapshots")["items"]:
+    for one in gateway.every("/v1/snapshots"):
         target = folder / str(one["digest"]).removeprefix("sha256:")
         if one["state"] == "built" and not target.exists():
             say(f"fetching the snapshot of {one['dataset']} {one['digest'][:19]}")

@@ -77,13 +77,13 @@ def failed(promotion: dict[str, Any]) -> list[dict[str, Any]]:
 @as_user
 def list_(gateway: Gateway) -> None:
     """The promotions of your projects, newest first: a table for people, JSON for programs."""
-    found = gateway.get("/v1/promotions")
+    found = list(gateway.every("/v1/promotions"))
     rows = [
         (one["id"], f"{one['project']}/{one['name']}", str(one["version"]), one["tier"], one["state"], one["author"])
-        for one in found["items"]
+        for one in found
     ]
     table("Promotions", ("id", "model", "version", "tier", "state", "author"), rows)
-    emit_json(found)
+    emit_json({"items": found, "next": None})
 
 
 @command.command()

@@ -89,7 +89,7 @@ def fetch(gateway: Gateway, snapshot: str, out: Path) -> None:
 @as_role("data-scientist")
 def list_(gateway: Gateway) -> None:
     """The snapshots of your projects, newest first."""
-    emit_json(gateway.get("/v1/snapshots"))
+    emit_json({"items": list(gateway.every("/v1/snapshots")), "next": None})
 
 
 @command.command()

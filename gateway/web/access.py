@@ -12,7 +12,7 @@ from gateway.access import requests
 from gateway.access.requests import AccessRequest
 from gateway.access.service import APPROVING_ROLES
 from gateway.api import leases as api
-from gateway.api.dependencies import Given
+from gateway.api.dependencies import Given, Paging
 from gateway.catalog import datasets as catalog
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -35,12 +35,12 @@ class FormInvalid(GatewayError):
 
 
 @router.get("")
-def every(request: Request, given: Given, who: Visiting) -> Response:
+def every(request: Request, given: Given, who: Visiting, wanted: Paging) -> Response:
     """The requests of the visitor's projects, and the datasets that can be asked for."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, who.asking.projects)
+        found = requests.every(connection, who.asking.projects, wanted)
         known = [one for one in catalog.every(connection) if one.project in who.asking.projects]
-    return page(request, "requests.html", who, items=found, datasets=known)
+    return page(request, "requests.html", who, items=found, older=wanted.next(found, "created_at"), datasets=known)
 
 
 @router.get("/ask/{dataset}")

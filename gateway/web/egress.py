@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import FileResponse, RedirectResponse
 
 from gateway.airlock import requests, service
-from gateway.api.dependencies import Given
+from gateway.api.dependencies import Given, Paging
 from gateway.composition import Services
 from gateway.identity import Subject
 from gateway.web.access import FormInvalid, Text, Word
@@ -23,12 +23,13 @@ Names = Annotated[list[str] | None, Form()]
 
 
 @router.get("")
-def every(request: Request, given: Given, who: Visiting) -> Response:
+def every(request: Request, given: Given, who: Visiting, wanted: Paging) -> Response:
     """The requests of the visitor's projects, newest first, and the form to make one."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, who.asking.projects)
+        found = requests.every(connection, who.asking.projects, page=wanted)
     asks = bool(set(ASKING_ROLES) & set(who.asking.roles))
-    return page(request, "egress.html", who, items=found, asks=asks, most_mb=service.MOST_BYTES >> 20)
+    older = wanted.next(found, "submitted_at")
+    return page(request, "egress.html", who, items=found, older=older, asks=asks, most_mb=service.MOST_BYTES >> 20)
 
 
 @router.post("")

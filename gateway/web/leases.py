@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
+from compliance.paging import NEWEST
 from gateway.api import leases as api
 from gateway.api.dependencies import Given
 from gateway.web.access import FormInvalid, Text, Word
@@ -21,10 +22,10 @@ def every(request: Request, given: Given, who: Visiting) -> Response:
     """Open leases first, and what was open before."""
     now = running(given, who.asking)
     open_ids = {one["id"] for one in now}
-    past = [one for one in given.access.leases(who.asking.projects, all_of_them=True) if one["id"] not in open_ids]
+    past = [one for one in given.access.leases(who.asking.projects, all_of_them=True) if one.id not in open_ids]
     steward = "data-steward" in who.asking.roles
-    used = api.uses_of_break_glass(given, who.asking)["items"]
-    return page(request, "leases.html", who, running=now, past=past[:100], steward=steward, used=used)
+    used = api.uses_of_break_glass(given, who.asking, NEWEST)["items"]
+    return page(request, "leases.html", who, running=now, past=[one.as_json() for one in past[:100]], steward=steward, used=used)
 
 
 @router.post("/break-glass/{name}/review")

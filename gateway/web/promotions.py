@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from psycopg import Connection
 
 from gateway.api import promotions as api
-from gateway.api.dependencies import Given, require_fresh_login
+from gateway.api.dependencies import Given, Paging, require_fresh_login
 from gateway.catalog import datasets
 from gateway.composition import Services
 from gateway.errors import LoginFailed
@@ -41,11 +41,12 @@ MEANINGS = (
 
 
 @router.get("")
-def every(request: Request, given: Given, who: Visiting) -> Response:
+def every(request: Request, given: Given, who: Visiting, wanted: Paging) -> Response:
     """The promotions of the visitor's projects, newest first."""
     with given.pool.connection() as connection:
-        found = requests.every(connection, who.asking.projects)
-    return page(request, "promotions.html", who, items=found, submits=SUBMITTING_ROLE in who.asking.roles)
+        found = requests.every(connection, who.asking.projects, wanted)
+    older, submits = wanted.next(found, "submitted_at"), SUBMITTING_ROLE in who.asking.roles
+    return page(request, "promotions.html", who, items=found, older=older, submits=submits)
 
 
 @router.get("/{name}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from compliance.paging import every_page
 from gateway.access import break_glass as emergencies
 from gateway.access import requests as access
 from gateway.access.break_glass import BreakGlass
@@ -146,4 +147,5 @@ def has(given: Services, asking: Subject) -> dict[str, Any]:
 def running(given: Services, asking: Subject) -> list[dict[str, Any]]:
     """The leases that are open now in this person's projects."""
     now = given.clock()
-    return [one for one in given.access.leases(asking.projects) if one["expires"] > now]
+    found = every_page(lambda page: given.access.leases(asking.projects, page), "opened_at")
+    return [one.as_json() for one in found if one.expires > now]

@@ -62,7 +62,7 @@ def request_access(dataset: str, *, columns: Sequence[str], purpose: str, why: s
 
 def requests() -> AccessRequests:
     """The access requests you may see, newest first."""
-    return AccessRequests(_request(one) for one in connection.call("GET", "/v1/access-requests")["items"])
+    return AccessRequests(_request(one) for one in connection.every("/v1/access-requests"))
 
 
 @contextmanager

@@ -64,6 +64,17 @@ def call(method: str, path: str, **content: Any) -> Any:
     return answer.json() if answer.content else None
 
 
+def every(path: str) -> Iterator[Any]:
+    """Each item of the list at `path`, however many pages it has."""
+    after: dict[str, str] = {}
+    while True:
+        page = call("GET", path, params=after)
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        after = {"after": page["next"]}
+
+
 def download(path: str) -> Iterator[bytes]:
     """The bytes at `path`, in parts."""
     with _http() as http, http.stream("GET", path) as answer:

@@ -49,7 +49,7 @@ class Snapshots(list[Snapshot]):
 
 def snapshots(dataset: str | None = None) -> Snapshots:
     """The snapshots of your projects, newest first; those of one dataset when it is named."""
-    found = connection.call("GET", "/v1/snapshots")["items"]
+    found = connection.every("/v1/snapshots")
     return Snapshots(_snapshot(one) for one in found if dataset in (None, one["dataset"]))
 
 
@@ -125,8 +125,7 @@ def _given(name: str) -> bool:
 
 
 def _newest(name: str) -> dict[str, Any]:
-    items = connection.call("GET", "/v1/snapshots")["items"]
-    built = [one for one in items if one["state"] == "built"]
+    built = [one for one in connection.every("/v1/snapshots") if one["state"] == "built"]
     for one in built:
         if name in (one["dataset"], one["id"], one["digest"]):
             return dict(one)
