@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -56,7 +57,7 @@ def fetch(gateway: Gateway, scoring_id: str) -> None:
 @as_user
 def list_(gateway: Gateway) -> None:
     """The batch runs of your projects, newest first: a table for people, JSON for programs."""
-    found = {"items": list(gateway.every("/v1/scorings")), "next": None}
+    found: dict[str, Any] = {"items": list(gateway.every("/v1/scorings")), "next": None}
     rows = [(one["id"], one["model"], one["state"], str(one["rows"] or ""), "; ".join(one["problems"])) for one in found["items"]]
     table("Batch runs", ("id", "model", "state", "rows", "problems"), rows)
     emit_json(found)

@@ -191,7 +191,7 @@ def test_beyond_a_limit_statements_are_summed_up_by_the_minute(follower: Followe
 
 def test_what_pgaudit_says_stands_with_the_statement_it_is_about(follower: Follower, tmp_path: Path) -> None:
     audit = f"AUDIT: SESSION,1,1,READ,SELECT,VIEW,lease_{LEASE}.patients,SELECT 'a value',<none>"
-    lines = [line(session_id="one", message=audit), line(2, session_id="two"), line(3, session_id="one")]
+    lines = [line(3, session_id="one", message=audit), line(2, session_id="two"), line(3, session_id="one")]
     (tmp_path / "postgres-1.json").write_bytes(b"".join(lines))
     assert follower.step() == 2
     with follower.pool.connection() as connection:

@@ -73,13 +73,14 @@ KUBECONFIG = """
 def test_a_person_s_pod_has_no_account_no_capability_and_the_zone_s_label(
     loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
-    monkeypatch.setenv(
-        "KUBECONFIG", str(tmp_path / "kubeconfig")
-    )  # KubeSpawner wants to know a cluster, and asks it nothing here
     from jupyterhub.objects import Hub, Server
     from jupyterhub.orm import Spawner as Row
+    from kubernetes_asyncio.config import kube_config
     from kubespawner import KubeSpawner
+
+    # KubeSpawner wants to know a cluster, and asks it nothing here; the client reads $KUBECONFIG only when it is imported.
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
 
     async def made() -> tuple[Any, Any]:
         spawner = KubeSpawner(_mock=True, config=loaded, hub=Hub(), orm_spawner=Row(name=""))

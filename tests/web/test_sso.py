@@ -219,14 +219,14 @@ def test_approving_needs_a_login_of_a_short_while_ago(
     body = {"dataset": "clinic", "columns": ["encounters.systolic"], "purpose": "model-debugging", "hours": 1, "why": "a test"}
     page = f"/web/access/{as_user('dana').post('/v1/access-requests', body)['id']}"
     session = organisation.session("grace")
-    strict = dataclasses.replace(given, settings=given.settings.model_copy(update={"approval_login_seconds": 1}))
+    strict = dataclasses.replace(given, settings=given.settings.model_copy(update={"approval_login_seconds": 6}))
     client = browser(strict)
     assert back(client, organisation.authorise(led_to(client), session)).status_code == 200
-    time.sleep(2.1)
+    time.sleep(7.1)
     answer = client.post(f"{page}/approve", data={"csrf": csrf(client)})
-    assert answer.headers["location"] == f"/web/login/start?max_age=1&next={page}"
-    assert "code" not in organisation.authorise(led_to(client, max_age="1"), session), "the provider asks for a new login"
-    newer = back(client, organisation.authorise(led_to(client, max_age="1", next=page), organisation.session("grace")))
+    assert answer.headers["location"] == f"/web/login/start?max_age=6&next={page}"
+    assert "code" not in organisation.authorise(led_to(client, max_age="6"), session), "the provider asks for a new login"
+    newer = back(client, organisation.authorise(led_to(client, max_age="6", next=page), organisation.session("grace")))
     assert f'content="0; url={page}"' in newer.text
     answer = client.post(f"{page}/approve", data={"csrf": csrf(client)})
     assert answer.headers["location"] == f"{page}?done=granted"
@@ -236,15 +236,15 @@ def test_an_old_login_cannot_approve_through_the_api_either_and_is_told_what_to_
     given: Services, organisation: BaoProvider
 ) -> None:
     assert given.provider is not None
-    strict = dataclasses.replace(given, settings=given.settings.model_copy(update={"approval_login_seconds": 1}))
+    strict = dataclasses.replace(given, settings=given.settings.model_copy(update={"approval_login_seconds": 6}))
     client = browser(strict)
     sent = organisation.authorise(led_to(client), organisation.session("grace"))
     begun = sso._taken(strict, client.cookies[sso.LOGIN_COOKIE], sent["state"])
     _, tokens = sso.prove(strict, given.provider, begun, sent["code"])
-    time.sleep(2.1)
+    time.sleep(7.1)
     answer = client.post("/v1/access-requests/x/approve", headers={"Authorization": f"Bearer {tokens.token}"})
     assert (answer.status_code, answer.json()["code"]) == (401, "login_too_old")
-    assert 'error="insufficient_user_authentication", max_age="1"' in answer.headers["www-authenticate"]
+    assert 'error="insufficient_user_authentication", max_age="6"' in answer.headers["www-authenticate"]
 
 
 def test_a_session_is_ended_by_its_person_or_an_operator_and_nobody_else(
