@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: setup setup-dev demo test check lint bench lock reference docs sbom clean
+.PHONY: setup setup-dev demo test check lint bench lock reference docs pictures sbom clean
 
 setup: $(RUN)
 setup-dev: $(DEV)
@@ -55,6 +55,10 @@ reference: setup-dev
 # The pages of docs/ as a site in dist/docs.
 docs: setup-dev
 	$(BIN)/mkdocs build --quiet
+
+# The pictures in docs/, taken of JupyterLab while a browser is driven through it (needs Chromium).
+pictures: setup-dev
+	SALLYPORT_JUPYTERLAB=docs/how-to/pictures $(BIN)/python -m pytest -q tests/web/test_jupyterlab.py
 
 # What Sallyport itself is made of, with licences (CycloneDX).
 sbom: setup

@@ -18,6 +18,10 @@ from sandbox.client.magic import sql_magic
 
 SHOWN = ("id", "dataset", "purpose", "state")
 GRANTED = "granted"
+NEXT = {
+    "pending": "Others decide now: .refresh() shows how it stands.",
+    GRANTED: "Read outside of the sandbox: sp.live(...), or sallyport access lease.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class AccessRequest:
         return now
 
     def _repr_html_(self) -> str:
-        return table("Access request", [{"": name, "value": value} for name, value in self.facts.items()], ("", "value"))
+        facts = [{"": name, "value": value} for name, value in self.facts.items()]
+        return table("Access request", facts, ("", "value"), NEXT.get(self.state, ""))
 
 
 class AccessRequests(list[AccessRequest]):

@@ -14,6 +14,8 @@ from sandbox.client.errors import ClientError, NotFound
 
 As = Literal["pandas", "polars", "arrow", "duckdb", "ibis"]
 SHOWN = ("dataset", "project", "state", "digest", "requested_at")
+AT_A_GLANCE = ("dataset", "project", "state", "k", "l", "asked for", "digest")
+ASK_FOR_ONE = "Ask a data steward to build one (sallyport snapshot create), and start the notebook again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,39 @@ class Snapshots(list[Snapshot]):
     """The snapshots of your projects, newest first."""
 
     def _repr_html_(self) -> str:
-        return table("Snapshots", [{name: getattr(one, name) for name in SHOWN} for one in self], SHOWN)
+        if not self:
+            return table("No snapshots yet", [], (), ASK_FOR_ONE)
+        return table("Snapshots", [_at_a_glance(one) for one in self], AT_A_GLANCE)
+
+    @property
+    def newest(self) -> Snapshot:
+        """The newest that can be loaded. Raises NotFound."""
+        for one in self:
+            if one.state == "built":
+                return one
+        raise NotFound("There is no built snapshot of your projects yet.", ASK_FOR_ONE)
+
+
+def _at_a_glance(one: Snapshot) -> dict[str, Any]:
+    """What a person compares snapshots by."""
+    risk = {name: _measured(one.certificate, name) for name in ("k", "l")}
+    asked_at = one.requested_at[:16].replace("T", " ")
+    return {
+        "dataset": one.dataset,
+        "project": one.project,
+        "state": one.state,
+        **risk,
+        "asked for": asked_at,
+        "digest": one.digest,
+    }
+
+
+def _measured(certificate: dict[str, Any], name: str) -> str:
+    """A measure beside what is asked of it; empty where neither is known."""
+    if certificate.get(name) is None:
+        return ""
+    asked = certificate.get(f"{name}_asked")
+    return f"{certificate[name]}" + (f" (asked: {asked})" if asked is not None else "")
 
 
 def snapshots(dataset: str | None = None) -> Snapshots:

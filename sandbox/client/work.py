@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,14 @@ from sandbox.client.errors import ClientError, NotFound
 
 AT_WORK = ("submitted", "checking")
 POLL_SECONDS = 0.5
+# What its owner does where it stands.
+NEXT = {
+    "refused": "Mend what failed, and promote again.",
+    "awaiting-approval": "Others sign it now: .refresh() shows how it stands.",
+    "approved": "It may be deployed, or released, now.",
+    "in-review": "Two people look at each file now: .refresh() shows how it stands.",
+    "returned": "Change what the findings name, and export again.",
+}
 
 
 @contextmanager
@@ -34,17 +44,33 @@ def track(experiment: str, dataset: str | None = None, *, project: str | None = 
 
     os.environ["MLFLOW_TRACKING_TOKEN"] = connection.token()
     mlflow.set_tracking_uri(f"{connection.address()}/mlflow/{project or _project(dataset)}")
-    mlflow.set_experiment(experiment)
+    with _without_hints():
+        mlflow.set_experiment(experiment)
     with mlflow.start_run() as run:
         if dataset is not None:
             digest = data.snapshot_digest(dataset)
             source = HTTPDatasetSource(f"http://snapshots.sallyport/v1/snapshots/{digest}")  # type: ignore[no-untyped-call]
             first = data.load(dataset, data.tables(dataset)[0]).head(0)  # its columns; no row is sent along
-            mlflow.log_input(from_pandas(first, source=source, name="snapshot", digest=digest[7:43]), "training")
+            with _without_hints():
+                mlflow.log_input(from_pandas(first, source=source, name="snapshot", digest=digest[7:43]), "training")
         if code := _cells_so_far():
             mlflow.set_tag("sallyport.code_digest", "sha256:" + hashlib.sha256(code.encode()).hexdigest())
             mlflow.log_text(code, "notebook/cells.py")
         yield run
+
+
+@contextmanager
+def _without_hints() -> Iterator[None]:
+    """MLflow does not speak of what is done here: a notebook shows hints in red, and a newcomer can do nothing about these."""
+    logger = logging.getLogger("mlflow.tracking.fluent")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _cells_so_far() -> str:
@@ -82,7 +108,7 @@ class Submitted:
         while now.state in AT_WORK and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             now = now.refresh()
-            progress.at(len(now.facts.get("checks", ())), max(1, len(now.facts.get("checks", ()))))
+            progress.at(len(now.facts.get("checks", ())), None)
         progress.end()
         return now
 
@@ -102,7 +128,7 @@ class Submitted:
              "said": f"{one.get('file', '')} {one.get('place', '')} {one.get('sentence', one.get('detail', ''))}".strip()}
             for one in self.facts.get("findings", ())
         ]  # fmt: skip
-        return table(title, [*checks, *found], ("what", "outcome", "said"))
+        return table(title, [*checks, *found], ("what", "outcome", "said"), NEXT.get(self.state, ""))
 
 
 def promote(model: str, contract: str | Path, *, project: str | None = None, wait: bool = True) -> Submitted:

@@ -122,5 +122,7 @@ def _environment(given: Any) -> dict[str, str]:
         "PYTHONPATH": f"{PACKAGES}/lib/{python}/site-packages", "SALLYPORT_WHEELS": SHOWN[WHEELS],
         "SALLYPORT_SNAPSHOTS": "/sallyport/snapshots", "SALLYPORT_TOKEN_FILE": "/sallyport/tokens/token",
         "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp",  # noqa: S108 - the jail's own
+        # Links to an address that is the jail's own, and a hint about bars, would be shown in red at a first training run.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "PYTHONWARNINGS": "ignore:IProgress not found",
         "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "GIT_PYTHON_REFRESH": "quiet", "OMP_NUM_THREADS": "2",
     }  # fmt: skip

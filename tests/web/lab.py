@@ -18,6 +18,7 @@ CELLS = f"[...{PANEL}.querySelectorAll('.jp-CodeCell')]"
 PLACE = (
     "(e => {{ if (!e) return null; const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})({})"
 )
+BOX = "(e => {{ const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height] }})({})"
 
 
 class Lab:
@@ -25,7 +26,7 @@ class Lab:
 
     def __init__(self, browser: Chromium) -> None:
         self.browser = browser
-        self._height(HEIGHT)
+        browser.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
 
     def log_in(self, address: str, token: str) -> None:
         """The login page took the token, and the notebook that a new home begins with is open with its kernel ready."""
@@ -88,21 +89,17 @@ class Lab:
         said = [e["params"]["entry"]["text"] for e in self.browser.events if e.get("method") == "Log.entryAdded"]
         return [text for text in said if "Content Security Policy" in text]
 
-    def _height(self, pixels: int) -> None:
-        self.browser.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=pixels, deviceScaleFactor=1, mobile=False)
-
-    def picture(self, path: Path, *, at_end: bool = False) -> None:
-        """What is to be seen at the notebook's start, or end, is in the file, as a PNG of few colours."""
+    def picture(self, path: Path, cell: int | None = None) -> None:
+        """The top of the page, or one code cell with its output, is in the file, as a PNG of few colours."""
         import io
 
         from PIL import Image
 
-        self._height(SEEN)
-        for _ in range(4):  # cells that were left out of the page come into it, and move it on
-            self.browser.evaluate(f"{PANEL}.querySelector('.jp-WindowedPanel-outer').scrollTo(0, {1e6 if at_end else 0})")
-            time.sleep(0.5)
-        shot = base64.b64decode(self.browser.call("Page.captureScreenshot")["data"])
-        self._height(HEIGHT)
+        x, y, width, height = 0, 0, WIDTH, SEEN
+        if cell is not None:
+            x, y, width, height = self.browser.evaluate(BOX.format(f"{CELLS}.at({cell})"))
+        clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
+        shot = base64.b64decode(self.browser.call("Page.captureScreenshot", clip=clip)["data"])
         Image.open(io.BytesIO(shot)).convert("RGB").quantize(32).save(path, optimize=True)
 
 

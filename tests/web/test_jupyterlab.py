@@ -70,8 +70,8 @@ positive: 1
 metrics: [{name: roc_auc, at_least: 0.5}]
 """
 ASK = 'sp.request_access("clinic", columns=["patients.sex"], purpose="quality-improvement", why="sex looks wrong")'
-PROMOTE = f'''open("model.yaml", "w").write("""{CONTRACT}""")
-sp.promote(f"runs:/{{run.info.run_id}}/model", "model.yaml")'''
+WRITE = f'open("model.yaml", "w").write("""{CONTRACT}""")'
+PROMOTE = 'sp.promote(f"runs:/{run.info.run_id}/model", "model.yaml")'
 
 
 @pytest.fixture
@@ -133,10 +133,13 @@ def test_a_newcomer_goes_from_the_first_page_to_a_model_that_is_checked(
         assert "patient_id" in first[1] and not any("Error" in text for text in first)
         lab.picture(pictures / "notebook-start.png")
         assert not lab.messages(), "a newcomer is asked something at the start"
-        assert re.search(r"trained on \d+ visits", lab.run(TRAIN))
+        trained = lab.run(TRAIN)
+        assert re.search(r"trained on \d+ visits", trained)
+        assert "Warning" not in trained and "http" not in trained, "a newcomer sees warnings, or links that lead nowhere"
         assert "requested" in (asked := lab.run(ASK)) or "pending" in asked, asked
+        lab.run(WRITE)
         said = lab.run(PROMOTE)
-        lab.picture(pictures / "notebook-promote.png", at_end=True)
+        lab.picture(pictures / "notebook-promote.png", -2)  # below it a new cell has opened
         assert "awaiting-approval" in said and "failed" not in said, said
         assert not lab.blocked(), lab.blocked()
         _nothing_leaves_by_the_browser(lab, *elsewhere)
