@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import FastAPI
 
+from gateway import logs
 from gateway.composition import Services, now
 from gateway.errors import SettingsInvalid
 from gateway.identity import Subject
@@ -59,7 +58,7 @@ def tls(settings: Settings) -> listening.Tls | None:
 
 def main() -> None:
     """Serves until it is told to stop."""
-    logging.basicConfig(level=logging.WARNING)
+    logs.configure()
     given = begin(writes=False)
     host, port = address(given.settings.model_server_url, given.settings.listen_host)
     features = LiveFeatures(given)

@@ -14,7 +14,7 @@ import threading
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import aliasing, building, checking, exporting, forgotten, queueing, reviewing, serving_jobs
+from gateway import aliasing, building, checking, exporting, forgotten, logs, queueing, reviewing, serving_jobs
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -167,7 +167,7 @@ def _follower(given: Services) -> Follower | None:
 def main() -> None:
     """Works until it is told to stop."""
     global _services  # noqa: PLW0603 - workflows are module functions; this is what they share
-    logging.basicConfig(level=logging.INFO)
+    logs.configure()
     given = begin()
     _services = given
     serving_jobs.begin(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ from promotion.journal import Journal
 from promotion.loading import Loaded, Models
 from promotion.predictions import Prediction
 from promotion.queueing import Queue, add_routes
+
+problems = logging.getLogger("sallyport.serving")
 
 MOST_BODY_BYTES = 32 << 20
 SECONDS_A_TOKEN_LASTS, MOST_CALLERS = 1.0, 1_000  # so that an ended login is known as soon as elsewhere
@@ -141,7 +144,11 @@ def refusal(error: Exception) -> JSONResponse:
     """What the caller is told; of what was not expected, its code only."""
     if isinstance(error, PromotionError):
         return JSONResponse({"error": str(error), "code": error.code}, STATUS.get(error.code, 503))
-    return JSONResponse({"error": "Not served.", "code": str(getattr(error, "code", "unexpected"))}, 503)
+    code = str(getattr(error, "code", "unexpected"))
+    problems.error(
+        "an inference was not answered (%s)", code, exc_info=error
+    )  # written without the error's text: it may hold data
+    return JSONResponse({"error": "Not served.", "code": code}, 503)
 
 
 class Ahead:

@@ -11,6 +11,7 @@ from hostile_artefacts import small_onnx
 from onnx import TensorProto, helper
 
 from compliance.entries import Actor
+from gateway.logs import JsonLines
 from promotion.loading import Models
 from promotion.serving import MOST_BODY_BYTES, create_app
 
@@ -127,7 +128,7 @@ def test_nobody_unknown_is_answered(served):
     assert logged == []
 
 
-def test_no_prediction_is_given_that_could_not_be_logged(gate):
+def test_no_prediction_is_given_that_could_not_be_logged(gate, caplog):
     gate.deployed()
 
     async def log(predictions):
@@ -137,6 +138,9 @@ def test_no_prediction_is_given_that_could_not_be_logged(gate):
     with TestClient(app, raise_server_exceptions=False, headers={"Authorization": "Bearer good"}) as client:
         answer = infer(client, ask([1.0]))
     assert answer.status_code == 503 and "secret" not in answer.text and "outputs" not in answer.text
+    (line,) = (json.loads(JsonLines().format(one)) for one in caplog.records if one.name == "sallyport.serving")
+    assert line["message"] == "an inference was not answered (unexpected)" and "secret" not in str(line)
+    assert line["error"].startswith("OSError at "), "whoever runs the server can see where to look"
 
 
 def test_a_model_whose_bytes_or_statement_changed_is_not_served(gate):
