@@ -147,7 +147,7 @@ def refusal(error: Exception) -> JSONResponse:
     code = str(getattr(error, "code", "unexpected"))
     problems.error(
         "an inference was not answered (%s)", code, exc_info=error
-    )  # written without the error's text: it may hold data
+    )  # logged without its text
     return JSONResponse({"error": "Not served.", "code": code}, 503)
 
 
