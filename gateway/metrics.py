@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
 from gateway.api.dependencies import Given
-from gateway.jobs import QUEUE, SCHEMA
+from gateway.jobs import QUEUES, SCHEMA
 from gateway.logs import log_request
 from gateway.tracing import span
 
@@ -151,21 +151,23 @@ def _counted(connection: Connection[Any]) -> list[str]:
         *metric("sallyport_ledger_entries_without_place", "gauge", "Entries that wait for their place in the order.", [
             ({}, ledger[0][1])
         ]),
-        *metric("sallyport_jobs_waiting", "gauge", "Jobs that no worker has begun.", [({}, _waiting(connection))]),
+        *metric("sallyport_jobs_waiting", "gauge", "Jobs that no worker has begun.", [
+            ({"queue": queue}, number) for queue, number in _waiting(connection).items()
+        ]),
     ]  # fmt: skip
 
 
-def _waiting(connection: Connection[Any]) -> int:
-    """How many jobs stand in the queue; none while no worker has made its tables."""
+def _waiting(connection: Connection[Any]) -> dict[str, int]:
+    """How many jobs stand in each queue; none while no worker has made its tables."""
     table = f"{SCHEMA}.workflow_status"
     there = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
     if not there or there[0] is None:
-        return 0
-    row = connection.execute(
-        f"SELECT count(*) FROM {table} WHERE status = 'ENQUEUED' AND queue_name = %s",  # noqa: S608 - a constant
-        (QUEUE,),
-    ).fetchone()
-    return int(row[0]) if row else 0
+        return dict.fromkeys(QUEUES, 0)
+    rows = connection.execute(
+        f"SELECT queue_name, count(*) FROM {table} WHERE status = 'ENQUEUED' AND queue_name = ANY(%s) GROUP BY 1",  # noqa: S608 - a constant
+        (list(QUEUES),),
+    ).fetchall()
+    return dict.fromkeys(QUEUES, 0) | dict(rows)
 
 
 def _trace_context(scope: Scope) -> dict[str, str]:

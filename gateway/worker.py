@@ -23,6 +23,7 @@ from gateway.jobs import (
     BUILD_SNAPSHOT,
     CHECK_EGRESS,
     CHECK_MODEL,
+    CHECKS_QUEUE,
     EVIDENCE_QUEUE,
     EXPORT_EVIDENCE,
     QUEUE,
@@ -177,6 +178,7 @@ def main() -> None:
     DBOS(config=configuration(given))
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
+    DBOS.register_queue(CHECKS_QUEUE, worker_concurrency=2, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue(EVIDENCE_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
     serving_jobs.register(given, POLL_SECONDS)
     stop = threading.Event()

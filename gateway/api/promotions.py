@@ -13,6 +13,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from psycopg import Connection
 from pydantic import BaseModel, Field, model_validator
 
+from gateway import turns
 from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 from gateway.catalog import features
 from gateway.checking import waivable
@@ -92,7 +93,8 @@ def submit(
             connection, project=project, contract=parsed, text=contract, digest=digest, run_id=run_id, author=asking.actor(),
             now=given.clock(),
         )  # fmt: skip
-    given.jobs.check_model(made.id)
+        place = turns.place(connection, project)
+    given.jobs.check_model(made.id, place)
     return _whole(given, made.id)
 
 

@@ -50,7 +50,11 @@ def test_requests_decisions_and_the_ledger_are_counted(
     assert more('sallyport_requests_total{method="GET",route="/web/datasets/{dataset}",status="200"}') == 1
     assert more('sallyport_decisions_total{action="export",outcome="allow"}') >= 1
     assert more("sallyport_ledger_entries") >= 1
-    assert {"sallyport_leases_open", "sallyport_jobs_waiting", 'sallyport_part_up{part="vault"}'} <= set(after)
+    assert {
+        "sallyport_leases_open",
+        'sallyport_jobs_waiting{queue="sallyport-checks"}',
+        'sallyport_part_up{part="vault"}',
+    } <= set(after)
 
 
 def test_neither_metrics_nor_logs_say_who_asked_or_for_which_object(
