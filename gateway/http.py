@@ -25,7 +25,7 @@ def main() -> None:
     given = begin()
     settings = given.settings
     with given.pool.connection() as connection:
-        record_loaded(connection, digest=given.policy.digest, engine=given.settings_engine, now=given.clock())
+        record_loaded(connection, given.policy.engine.bundle, engine=given.settings_engine, now=given.clock())
     write_private(given.home.folder("evidence-key.pem"), given.signer.public_key_pem())
     begin_traces(settings.traces_url, "sallyport-gateway")
     app = create_app(given)

@@ -37,7 +37,12 @@ class Bundle:
         if not modules:
             raise InvalidPolicies(f"There are no policies in {root}.")
         require_listed_builtins(modules)
-        text = _text({"modules": modules, "data": data})
+        return cls.of(modules, data)
+
+    @classmethod
+    def of(cls, modules: Mapping[str, str], data: Mapping[str, Any]) -> Bundle:
+        """The policies of these modules and documents, by the digest that both have."""
+        text = _text({"modules": dict(modules), "data": dict(data)})
         return cls(modules, data, "sha256:" + hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -1,17 +1,29 @@
-"""`/v1/policy/bundle`: the policies in force for OPA servers that fetch their bundle (OPA's bundle service protocol)."""
+"""`/v1/policy`: the policies in force for OPA servers that fetch their bundle, and what each change of them turned."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
-from gateway.api.dependencies import Asking, Given
-from gateway.catalog import datasets
+from gateway.api.audit import require
+from gateway.api.dependencies import Asking, Given, Moment
+from gateway.catalog import datasets, policies
 from policies.served import opa_bundle
 
 router = APIRouter(tags=["decisions"], prefix="/policy")
+
+
+@router.get("/changes")
+def changes(
+    given: Given, asking: Asking, since: Moment | None = None, until: Moment | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """Each change of the policies in force, newest first, with the decisions of the 90 days before that it turns."""
+    require(given, asking, "see changes of policies")
+    with given.pool.connection() as connection:
+        items = [change.as_json() for change in policies.changes(connection, since=since, until=until)]
+    return {"items": items, "next": None}
 
 
 @router.get("/bundle", response_class=Response, responses={200: {"content": {"application/gzip": {}}}, 304: {}})

@@ -129,6 +129,32 @@ CREATE TABLE IF NOT EXISTS catalog.policies (
     loaded_at timestamptz NOT NULL
 );
 
+-- The policies themselves by their digest, so that what was decided under them can be decided again.
+CREATE TABLE IF NOT EXISTS catalog.policy_modules (
+    digest  text PRIMARY KEY,
+    modules jsonb NOT NULL,
+    data    jsonb NOT NULL
+);
+
+-- Of each change of policies: what decisions of before it turns.
+CREATE TABLE IF NOT EXISTS catalog.policy_replays (
+    change  bigint PRIMARY KEY REFERENCES catalog.policies,
+    result  jsonb NOT NULL,
+    made_at timestamptz NOT NULL
+);
+
+-- What the timer found in the ledger that somebody should look at: from when, until when, and whether it had to be said again.
+CREATE TABLE IF NOT EXISTS catalog.findings (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    code         text NOT NULL,
+    severity     text NOT NULL,
+    entry        bigint NOT NULL,
+    raised_at    timestamptz NOT NULL,
+    escalated_at timestamptz,
+    over_at      timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS findings_on ON catalog.findings (code, entry) WHERE over_at IS NULL;
+
 -- Answers already given to a POST with an Idempotency-Key.
 CREATE TABLE IF NOT EXISTS catalog.idempotency (
     subject        text NOT NULL,

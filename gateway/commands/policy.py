@@ -13,14 +13,17 @@ from typing import Any
 
 import click
 
+from gateway.client import Gateway
+from gateway.commands.caller import as_role
 from gateway.commands.decide import FILE, FOLDER, questions, read_datasets
-from gateway.console import emit_json, fail, say
+from gateway.console import emit_json, fail, say, table
 from policies.bundle import DEFAULT_FOLDER, Bundle
 from policies.errors import PoliciesError
 from policies.replay import Recorded, replay
 from policies.served import write_opa_bundle
 
 PAGE = 5_000
+COUNTED = ("decided", "turned", "would_be_denied", "would_be_allowed")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -120,6 +123,22 @@ def replay_command(
     emit_json(result)
     if not as_json:
         _tell(result)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
+@as_role("compliance-officer")
+def changes(gateway: Gateway, as_json: bool) -> None:
+    """The changes of the policies in force, newest first, and how many decisions of before each turned."""
+    found = gateway.get("/v1/policy/changes")
+    if as_json:
+        emit_json(found)
+        return
+    rows = [
+        [one["loaded_at"], one["after"][7:19], *(str((one["replay"] or {}).get(name, "")) for name in COUNTED)]
+        for one in found["items"]
+    ]
+    table("Changes of policies", ("when", "policies", *(name.replace("_", " ") for name in COUNTED)), rows)
 
 
 @command.command()

@@ -25,6 +25,7 @@ from gateway.web import (
     leases,
     login,
     models,
+    policies,
     promotions,
     reviews,
     sso,
@@ -33,7 +34,7 @@ from gateway.web import (
 from gateway.web.rendering import page
 from gateway.web.visitors import LoginNeeded, Visitor, visitor
 
-ROUTERS = (login, sso, home, datasets, access, leases, promotions, submitting, models, egress, audit, reviews, boundary)
+ROUTERS = (login, sso, home, datasets, access, leases, promotions, submitting, models, egress, audit, reviews, boundary, policies)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

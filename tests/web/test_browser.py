@@ -26,7 +26,7 @@ PAGES = (
     "", "datasets", "datasets/clinic", "access", "access/ask/clinic", "leases", "promotions", "models", "egress", "boundary",
     "access-reviews", "nothing-here",
 )  # fmt: skip
-OF_CARL = ("", "audit", "audit/exports", "audit/timeline?id=olga", "audit/trace?id=olga", "access-reviews")
+OF_CARL = ("", "policies", "audit", "audit/exports", "audit/timeline?id=olga", "audit/trace?id=olga", "access-reviews")
 ROLES = ("button", "link", "textbox", "checkbox", "combobox", "spinbutton", "Date")
 RULES = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']"
 VIOLATIONS = f"axe.run({{runOnly: {RULES}}}).then(r => r.violations.map(v => [v.id, v.nodes[0].html, v.nodes[0].failureSummary]))"

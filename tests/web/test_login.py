@@ -20,7 +20,7 @@ from gateway.web.cookies import inside
 
 SAM = Subject("sam", "person", ("data-steward",))
 PAGES = ("/web/", "/web/datasets", "/web/access", "/web/leases", "/web/promotions", "/web/models", "/web/boundary", "/web/audit",
-         "/web/access-reviews")  # fmt: skip
+         "/web/access-reviews", "/web/policies")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

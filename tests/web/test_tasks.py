@@ -210,7 +210,7 @@ def test_a_compliance_officer_searches_follows_exports_and_downloads(browser: Br
     assert "sallyport" in note.text
 
 
-@pytest.mark.parametrize("path", ["/web/audit", "/web/audit/timeline?id=dana", "/web/audit/exports"])
+@pytest.mark.parametrize("path", ["/web/audit", "/web/audit/timeline?id=dana", "/web/audit/exports", "/web/policies"])
 def test_others_are_told_why_they_may_not_read_the_ledger(browser: Browsers, path: str) -> None:
     refused = browser("olga").http.get(path)
     assert refused.status_code == 403
@@ -221,7 +221,7 @@ def test_an_operator_sees_what_is_in_production_and_has_no_more_than_that(browse
     olga = browser("olga")
     assert olga.get("/web/models").status_code == 200
     assert not olga.offers(olga.get("/web/datasets/clinic"), "/web/datasets/clinic/snapshots")
-    assert "/web/audit" not in olga.get("/web/").text
+    assert "/web/audit" not in olga.get("/web/").text and "/web/policies" not in olga.get("/web/").text
 
 
 def test_the_boundary_map_says_who_sees_what(browser: Browsers, clinic: Path) -> None:
