@@ -12,7 +12,7 @@ from typing import Any
 from compliance.findings import Finding
 from compliance.regulations import Profile
 from compliance.reports import cell_text
-from compliance.standard_pack import SECTIONS
+from compliance.standard_pack import SECTIONS, empty_sentence
 from compliance.supplements import Supplement
 
 MOST_ROWS, MOST_FINDINGS, MOST_BARS, LONGEST_CELL = 25, 15, 60, 160
@@ -72,7 +72,7 @@ def board_report(
         "verdict": _verdict(said), "facts": _facts(profile, stated, fingerprint),
         "summary": _summary(stated, counts), "status": counts,
         "status_alt": f"A bar in three parts: {_spoken(counts)}.",
-        "figures": [*_figures(stated), [f"{rows['denied']:,}", "denials and refusals"]],
+        "figures": [*_figures(stated), [f"{stated['denied']:,}", "denials and refusals"]],
         "activity": buckets, "activity_caption": f"Entries recorded, by {'day' if width == 1 else f'{width} days'}",
         "activity_alt": _activity_alt(buckets, width),
         "findings": [[str(one.entry), one.severity, one.sentence] for one in gravest[:MOST_FINDINGS]],
@@ -87,7 +87,7 @@ def board_report(
             {"heading": one.heading, "about": one.about, "tables": [_table(one.name, one.shown, one.rows, len(one.rows))]}
             for one in supplements
         ],
-        "statement": _statement(stated), "steps": list(STEPS), "said": list(said),
+        "empty": empty_sentence(stated), "statement": _statement(stated), "steps": list(STEPS), "said": list(said),
     }  # fmt: skip
 
 
@@ -98,8 +98,14 @@ def _facts(profile: Profile, stated: Mapping[str, Any], fingerprint: str) -> lis
         ["Profile", f"{profile.id}, version {profile.version}, {profile.in_force(stated['period']['until'])}"],
         ["Entries", f"{inside['entries']:,} (numbers {inside['first']:,} to {inside['last']:,})" if inside else "none"],
         ["Ledger", f"{stated['ledger_size']:,} entries under one signed checkpoint"],
+        ["Made for", f"{stated['reader']['title']}{_withheld(stated)}"],
         ["Signing key", fingerprint],
     ]
+
+
+def _withheld(stated: Mapping[str, Any]) -> str:
+    hidden = sum(stated["withheld"].values())
+    return f"; {hidden:,} entries are withheld, by their hashes proven to stand in their places" if hidden else ""
 
 
 def _verdict(said: Sequence[str]) -> str:
@@ -226,4 +232,8 @@ def _statement(stated: Mapping[str, Any]) -> list[list[str]]:
         ["Clock stepped back", ", ".join(f"at entry {seq}" for seq in steps[:20]) or "never"],
         ["Entries outside the period", str(stated["outside_the_period"])],
         ["Hash of the last entry", str(stated["last_hash"])],
+        *(
+            [f"Withheld under the rule {rule}", f"{stated['withheld'][rule]} entries. {why}"]
+            for rule, why in stated["reader"]["rules"].items()
+        ),
     ]

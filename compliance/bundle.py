@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -31,9 +31,10 @@ from compliance.merkle import Tree
 from compliance.oscal import assessment_results
 from compliance.pages import report_page
 from compliance.publishing import thinned
+from compliance.redaction import Redaction, load_reader
 from compliance.regulations import Profile, load_profile
 from compliance.reports import REPORTS
-from compliance.standard_pack import sections, verifier_section
+from compliance.standard_pack import empty_sentence, sections, verifier_section
 from compliance.supplements import Supplement
 from compliance.typeset import report_pdf
 
@@ -44,7 +45,8 @@ README = """This folder is evidence from Sallyport's ledger: what is in it is li
 Check it without us:  python verify.py .        (Python 3.11 and the package 'cryptography')
 Compare the fingerprint it prints with one you got from the organisation another way.
 
-entries.jsonl        the ledger's entries of the period, one JSON document a line, exactly the bytes that were hashed
+entries.jsonl        the ledger's entries of the period, one JSON document a line, exactly the bytes that were hashed;
+                     of one that is withheld from this reader its hash, and the rule (completeness.json says how many and why)
 before.json, after.json  the entries next to the period, which show that nothing of it was left out
 checkpoint.txt       the signed size and root of the ledger (C2SP tlog-checkpoint); proof.json leads from the entries to it
 checkpoints.jsonl    checkpoints published earlier, each with its consistency proof (RFC 9162)
@@ -95,12 +97,13 @@ class ExportResult:
 def export_bundle(
     connection: Connection[Any], *, signer: Signer | Keys, since: datetime, until: datetime, profile: str, out: Path,
     attestations: Iterable[Attestation] = (), published: Iterable[bytes] = (), supplements: Sequence[Supplement] = (),
-    progress: Progress = lambda *_: None,
+    reader: str = "regulator", progress: Progress = lambda *_: None,
 ) -> ExportResult:  # fmt: skip
     """`out`, which did not exist, is the signed bundle of the entries recorded in [since, until), checked by its own verifier.
 
     `published` are checkpoints published earlier; one that does not agree with the ledger now is in the bundle all the same,
-    where the verifier names it. Raises UnknownProfile, and ExportFailed when nothing could be written (nothing is left then).
+    where the verifier names it. What the `reader` may not see is withheld. Raises UnknownProfile, UnknownReader, and
+    ExportFailed when nothing could be written (nothing is left then).
     """
     if out.exists():
         raise ExportFailed(f"{out} exists already.")
@@ -112,27 +115,19 @@ def export_bundle(
         partial.mkdir(mode=0o700, parents=True)
         extent = find_extent(connection, since, until, [size_of(note) for note in earlier])
         period, watch = (rfc3339(since), rfc3339(until)), Watch(whole=extent.first == 1)
+        redaction = Redaction.of(connection, load_reader(reader), extent.size)
         gathered = gather(
-            connection, extent, period, partial, attestations=attestations, matrix=matrix, watch=watch, progress=progress
-        )
-        for table in supplements:
-            table.write(partial / "reports")
+            connection, extent, period, partial, attestations=attestations, matrix=matrix, watch=watch, redaction=redaction,
+            progress=progress,
+        )  # fmt: skip
+        beside = _write_beside(partial, redaction, supplements)
         matrix.look_back(earlier_entries(connection, extent, matrix.partners))
-        rows, findings = matrix.write(partial / "controls"), watch.found(until)
-        _write(partial / "controls" / "findings.json", [finding.as_json() for finding in findings])
+        rows, findings = matrix.write(partial / "controls"), redaction.findings(watch.found(until))
         progress("prove", 0, extent.size)
         checkpoint = _prove(connection, extent, partial, keys, earlier)
-        stated = _completeness(extent, gathered, period, matrix.profile)
-        _write(partial / verify.COMPLETENESS, stated)
-        _write(partial / "controls" / "oscal-assessment-results.json", assessment_results(matrix.profile, stated, rows))
-        files = _seal(partial, keys, gathered)
-        progress("verify", 0, len(files))
-        said = list(verify.sentences(verify.verify_bundle(partial)))
-        _write_report(partial, Judged(matrix.profile, stated, rows, findings, supplements), gathered, said, keys)
-        _write(partial / METADATA, crate(partial, _signed_files(partial), matrix.profile, stated))
-        files = _seal(partial, keys, gathered)
-        progress("verify", len(files), len(files))
-        found = verify.verify_bundle(partial)
+        stated = _completeness(extent, gathered, period, matrix.profile) | redaction.as_json()
+        judged = Judged(matrix.profile, stated, rows, findings, beside)
+        files, found = _conclude(partial, judged, gathered, keys, progress)
         partial.rename(out)
     except OSError as error:
         raise ExportFailed(f"The bundle could not be written ({error.strerror}).") from error
@@ -153,10 +148,43 @@ class Judged:
     supplements: Sequence[Supplement]
 
 
+def _write_beside(folder: Path, redaction: Redaction, supplements: Sequence[Supplement]) -> list[Supplement]:
+    """The supplements stand in the bundle's reports, as its reader may see them."""
+    hidden = redaction.reader.codes_only
+    beside = [replace(one, rows=redaction.rows(one.rows)) for one in supplements if not hidden]
+    for one in beside:
+        one.write(folder / "reports")
+    return beside
+
+
+def _conclude(
+    folder: Path, judged: Judged, gathered: Gathered, keys: Keys, progress: Progress
+) -> tuple[tuple[str, ...], verify.Verification]:  # fmt: skip
+    """The statements and the report for people are in the bundle, which is sealed; its files, and what its verifier found."""
+    _write(folder / "controls" / "findings.json", [finding.as_json() for finding in judged.findings])
+    _write(folder / verify.COMPLETENESS, judged.stated)
+    results = assessment_results(judged.profile, judged.stated, judged.rows)
+    _write(folder / "controls" / "oscal-assessment-results.json", results)
+    files = _seal(folder, keys, gathered)
+    progress("verify", 0, len(files))
+    said = list(verify.sentences(verify.verify_bundle(folder)))
+    _write_report(folder, judged, gathered, said, keys)
+    _write(folder / METADATA, crate(folder, _signed_files(folder), judged.profile, judged.stated))
+    files = _seal(folder, keys, gathered)
+    progress("verify", len(files), len(files))
+    return files, verify.verify_bundle(folder)
+
+
 def _write_report(folder: Path, judged: Judged, gathered: Gathered, said: list[str], keys: Keys) -> None:
     """The report for people stands in `folder`: as a page, and as a PDF for those who decide."""
     about = (judged.profile, judged.stated, judged.rows, judged.findings)
-    pack = sections({report.name: report for report in REPORTS}, gathered.first, gathered.rows, judged.supplements)
+    pack = sections(
+        {report.name: report for report in REPORTS},
+        gathered.first,
+        gathered.rows,
+        judged.supplements,
+        empty_sentence(judged.stated),
+    )
     closing = verifier_section(len(pack) + 3, said)
     (folder / "report.html").write_text(report_page(*about, pack, closing), "utf-8")
     fingerprint = verify.fingerprint_of(verify.public_key(keys.signer.public_key_pem()))
@@ -202,6 +230,7 @@ def _completeness(extent: Extent, gathered: Gathered, period: tuple[str, str], p
         "outside_the_period": gathered.outside,
         "report_rows": gathered.rows,
         "events": gathered.events,
+        "denied": gathered.denied,
         "people": len(gathered.actors),
         "activity": gathered.days,
     }

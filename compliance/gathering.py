@@ -16,6 +16,7 @@ from compliance.controls import ControlMatrix
 from compliance.extent import Extent
 from compliance.findings import Watch
 from compliance.ledger import read
+from compliance.redaction import Redaction
 from compliance.reports import ReportFiles
 
 REPORT_EVERY = 5_000
@@ -38,6 +39,7 @@ class Gathered:
     recorded: dict[str, str] | None = None
     clock_steps_back: list[int] = field(default_factory=list)
     outside: int = 0
+    denied: int = 0
     events: dict[str, int] = field(default_factory=dict)
     last_hash: str = ""
     rows: dict[str, int] = field(default_factory=dict)
@@ -48,17 +50,21 @@ class Gathered:
     named: set[str] = field(default_factory=set)  # those of them that entries refer to
 
     def add(self, seq: int, entry: Mapping[str, Any], since: str, until: str) -> None:
-        """The entry is counted: its source's numbers, its time, its type, and what it refers to."""
+        """The entry is counted: its source's numbers, its time and its type."""
         moment, number = entry["recorded_at"], entry["source_seq"]
         known = self.sources.setdefault(entry["source"], {"first": number, "last": number, "entries": 0})
         known["last"], known["entries"] = number, known["entries"] + 1
         if self.recorded and moment < self.recorded["last"]:
             self.clock_steps_back.append(seq)
         self.recorded = {"first": self.recorded["first"] if self.recorded else moment, "last": moment}
+        self.denied += entry["outcome"] in ("deny", "refused")
         self.outside += not since <= moment < until
         self.events[entry["type"]] = self.events.get(entry["type"], 0) + 1
         self.actors.add(entry["actor"]["id"])
         self.days.setdefault(moment[:10], [0, 0])[entry["outcome"] in AGAINST] += 1
+
+    def refer(self, entry: Mapping[str, Any]) -> None:
+        """The attestations that the entry refers to go with it."""
         for name in (entry["object"]["id"], entry["detail"].get("envelope"), *entry["refs"].values()):
             if isinstance(name, str) and name in self.wanted:
                 self.named.add(name)
@@ -66,26 +72,33 @@ class Gathered:
 
 def gather(
     connection: Connection[Any], extent: Extent, period: tuple[str, str], folder: Path, *,
-    attestations: Iterable[Attestation], matrix: ControlMatrix, watch: Watch, progress: Callable[[str, int, int], None],
+    attestations: Iterable[Attestation], matrix: ControlMatrix, watch: Watch, redaction: Redaction,
+    progress: Callable[[str, int, int], None],
 ) -> Gathered:  # fmt: skip
-    """`folder` holds the entries, those next to them, the reports, the control matrix and the attestations referred to."""
+    """`folder` holds what the reader may see of the entries and of those next to them, the reports, and the attestations."""
     signed = {digest(data := canonical_json(one.envelope)): (one.of, data) for one in attestations}
     gathered = Gathered(wanted=frozenset(signed) | {of for of, _ in signed.values()})
     with (folder / verify.ENTRIES).open("xb") as lines, ReportFiles(folder / "reports") as reports:
         for seq, raw in read(connection, after=extent.first - 1, until=extent.last):
-            lines.write(raw + b"\n")
-            entry = readable(raw)
+            rule = redaction.rule(entry := readable(raw))
+            lines.write(redaction.line(raw, entry, rule) + b"\n")
+            if rule:
+                redaction.withheld[rule.rule] += 1
+            elif entry:
+                gathered.refer(entry)
             if entry:
                 gathered.add(seq, entry, *period)
-                reports.add(entry)
                 matrix.add(entry)
                 watch.add(entry)
+                if shown := redaction.shown(entry, rule):
+                    reports.add(shown)
             if seq % REPORT_EVERY == 0:
                 progress("entries", seq - extent.first + 1, extent.entries)
     gathered.rows, gathered.first = reports.rows, reports.first
     for name, beside in ((verify.BEFORE, extent.before), (verify.AFTER, extent.after)):
         for _, raw in read(connection, after=beside - 1, until=beside) if beside else ():
-            (folder / name).write_bytes(raw)
+            rule = redaction.rule(entry := readable(raw))
+            (folder / name).write_bytes(redaction.line(raw, entry, rule))
     gathered.last_hash = _stored_hash(connection, extent.proof_end)
     _write_attestations(folder / "attestations", signed, gathered.named)
     return gathered

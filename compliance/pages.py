@@ -34,6 +34,11 @@ def report_page(
         "Profile": f"{profile.title} (version {profile.version}, {profile.in_force(period['until'])}; {profile.source})",
         "Entries": f"{inside['entries']} ({inside['first']} to {inside['last']})" if inside else "none",
         "Ledger": f"{completeness['ledger_size']} entries under the signed checkpoint",
+        "Made for": completeness["reader"]["title"],
+        **{
+            f"Withheld under the rule {rule}": f"{completeness['withheld'][rule]} entries. {why}"
+            for rule, why in completeness["reader"]["rules"].items()
+        },
         "Clock": f"{completeness['clock']}; steps back: {len(completeness['clock_steps_back'])}",
         "Controls": ", ".join(f"{number} {status}" for status, number in counts.items()),
     }

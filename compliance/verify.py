@@ -1,12 +1,11 @@
 """Whether an evidence bundle of Sallyport is whole and true, found offline: `python verify.py DIR [--json]`.
 
-This one file needs Python 3.11 and `cryptography`, and nothing of Sallyport, so that an auditor can read it whole. It changes
-nothing and asks nobody. A bundle may be hostile: whatever is in it, the answer is a list of sentences.
-
-What is proven: every file is one the signed manifest lists, byte for byte; every entry is the one whose hash the next holds, has
-its source's next number, and leads with all others to the root in the signed checkpoint (RFC 9162, C2SP tlog-checkpoint); earlier
-checkpoints agree with it; attestations (DSSE) are signed; the statement of completeness says what the entries say. The keys are
-the bundle's own unless you pin one (--fingerprint, --key); give checkpoints you kept (--checkpoint).
+It needs Python 3.11, `cryptography` and nothing of Sallyport, changes nothing and asks nobody. A bundle may be hostile: whatever
+is in it, the answer is a list of sentences. What is proven: every file is one the signed manifest lists, byte for byte; every
+entry is the one whose hash the next holds, has its source's next number, and leads with all others to the root in the signed
+checkpoint (RFC 9162, C2SP tlog-checkpoint); earlier checkpoints agree with it; attestations (DSSE) are signed; the statement of
+completeness says what the entries say. A withheld entry has its hash in its place; its number and time are the maker's word. The
+keys are the bundle's own unless you pin one (--fingerprint, --key); give checkpoints you kept (--checkpoint).
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ import os
 import re
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 MANIFEST, ENVELOPE, KEYS, CHECKPOINT = "manifest.json", "manifest.dsse.json", "keys.json", "checkpoint.txt"
-EARLIER, PROOF, COMPLETENESS = "checkpoints.jsonl", "proof.json", "completeness.json"
-ENTRIES, BEFORE, AFTER = "entries.jsonl", "before.json", "after.json"
-PAYLOAD_TYPE, FIRST_PREVIOUS = "application/vnd.in-toto+json", "sha256:" + "0" * 64
+EARLIER, PROOF, COMPLETENESS, ENTRIES = "checkpoints.jsonl", "proof.json", "completeness.json", "entries.jsonl"
+PAYLOAD_TYPE, FIRST_PREVIOUS, WITHHELD = "application/vnd.in-toto+json", "sha256:" + "0" * 64, b'{"leaf":"'
 # A usual entry, whole, in JSON without escapes; what is not of this form is read by the JSON library, which takes twice as long.
 MOMENT, TEXT, NUMBER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), r'"[^"]*+"', r"[1-9]\d{0,17}"
 ANY = rf"(?:{TEXT}|0|-?{NUMBER}|true|false|null)"
@@ -44,7 +43,7 @@ USUAL = re.compile(
     rf'"prev":"([^"]*+)","project":(?:null|{TEXT}),"reasons":{LIST},"recorded_at":"([^"]*+)","refs":{OBJECT},'
     rf'"seq":({NUMBER}),"source":"([^"]*+)","source_seq":({NUMBER}),"type":"([^"]*+)","v":1}}', re.ASCII)  # fmt: skip
 scan, unbase64 = json.JSONDecoder(strict=False).scan_once, partial(base64.b64decode, validate=True)  # type: ignore[attr-defined]
-CHANGED = " was changed: its hash is not the one recorded for it."
+BEFORE, AFTER, CHANGED = "before.json", "after.json", " was changed: its hash is not the one recorded for it."
 LONGEST_LINE, LARGEST_DOCUMENT, MOST_PROBLEMS = 1 << 20, 1 << 28, 200
 
 
@@ -88,8 +87,7 @@ class _Check:
         self.problems, self.notes, self.files = list[Problem](), list[str](), set[str]()
         self.more, self.count, self.size, self.root, self.logs = 0, 0, 0, b"", list[Ed25519PublicKey]()
         self.keys, self.roots, self.envelopes = dict[str, Any](), dict[int, bytes](), dict[str, tuple[str, str]]()
-        self.log: Ed25519PublicKey | None = None
-        self.fingerprint: str | None = None
+        self.log, self.fingerprint = cast("Ed25519PublicKey | None", None), cast("str | None", None)
 
     def run(self) -> Verification:
         steps = (
@@ -202,8 +200,7 @@ class _Check:
             size, root = self.note(note, "the checkpoint you gave")
             mine = self.roots.get(size, known.get(size))
             if mine is None:
-                sentence = f"The bundle does not reach the size {size} of the checkpoint you gave, so they cannot be compared."
-                self.say("checkpoint_not_comparable", "the checkpoint you gave", sentence)
+                self.say("checkpoint_not_comparable", "the checkpoint you gave", f"The bundle does not reach its size, {size}.")
             elif mine != root:
                 self.rewritten(size, "you gave", "the checkpoint you gave")
 
@@ -216,8 +213,7 @@ class _Check:
         first, end, size = (int(proof[key]) for key in ("first", "end", "size"))
         if size != self.size or not 0 <= first <= end <= size:
             raise Wrong(f"{PROOF} is not for the checkpoint's {self.size} entries.")
-        hashes = iter([bytes.fromhex(item) for item in proof["hashes"]])
-        walk = _Walk(self, first, stated)
+        hashes, walk = iter([bytes.fromhex(item) for item in proof["hashes"]]), _Walk(self, first, stated)
         walk.tree.pass_over(0, first, hashes)
         walk.run()
         self.count, self.envelopes = walk.count, walk.envelopes
@@ -257,7 +253,7 @@ class _Walk:
     """One pass over the entries in order, each with the one after it at hand; memory stays flat."""
 
     def __init__(self, check: _Check, first: int, stated: Any) -> None:
-        self.check, self.first, self.stated = check, first, stated
+        self.check, self.first, self.stated, self.withheld = check, first, {"withheld": {}, **stated}, Counter[str]()
         self.tree = CompactTree({note.split(b"\n")[1] for note in check.kept if b"\n" in note})
         self.previous: str | None = None if first else FIRST_PREVIOUS
         self.suspect: str | None = None  # the entry before, when its hash is not the one the entry after it holds
@@ -283,21 +279,22 @@ class _Walk:
                 self.one(*held, entry)
             held = file, raw, entry
         if held:
-            known = self.stated["last_hash"] == "sha256:" + sha256(b"\x00" + held[1]).hexdigest()
-            seq = held[2]["seq"] if known else self.tree.size + 1
-            self.one(*held, {"seq": seq + 1, "prev": self.stated["last_hash"]})
+            known = self.stated["last_hash"] == f"sha256:{self.leaf(*held[1:]).hex()}"
+            self.one(*held, {"seq": (held[2]["seq"] if known else self.tree.size + 1) + 1, "prev": self.stated["last_hash"]})
         if self.suspect:
             self.wrong("entry_changed", self.tree.size, self.suspect + CHANGED)
 
     def one(self, file: str, raw: bytes, entry: dict[str, Any], following: dict[str, Any]) -> None:
         """`entry` is the next one, unless lines are missing, added or moved; and its hash is the one `following` holds."""
-        expected, seq, after, leaf = self.tree.size + 1, entry.get("seq"), following.get("seq"), sha256(b"\x00" + raw).digest()
+        expected, seq, after = self.tree.size + 1, entry.get("seq"), following.get("seq")
+        leaf = self.leaf(raw, entry) if "rule" in entry else sha256(b"\x00" + raw).digest()
         self.count += file is ENTRIES
         if seq != expected and after != expected + 1 and type(seq) is int:
+            here = self.name(entry, seq)
             if seq < expected or after == expected:
-                self.wrong("entry_misplaced", expected, f"{title(entry)} was added, moved or repeated before entry {expected}.")
+                self.wrong("entry_misplaced", expected, f"{here} was added, moved or repeated before entry {expected}.")
                 return
-            self.wrong("entry_missing", expected, f"Entries are missing before {title(entry)}: from entry {expected} on.")
+            self.wrong("entry_missing", expected, f"Entries are missing before {here}: from entry {expected} on.")
             self.tree.size, self.previous, self.slack = seq - 1, str(entry.get("prev")), self.slack + seq - expected
             expected = seq
         mine = "sha256:" + leaf.hex()
@@ -317,8 +314,12 @@ class _Walk:
         elif self.since <= str(entry.get("recorded_at")) < self.until:
             self.wrong("completeness_false", expected, f"{self.name(entry)} is of the period, but stands in {file}.")
 
-    def name(self, entry: dict[str, Any]) -> str:
-        return title(entry | {"seq": self.tree.size})
+    def leaf(self, raw: bytes, entry: dict[str, Any]) -> bytes:
+        hidden = raw.startswith(WITHHELD) and entry.get("rule") in self.stated["withheld"]
+        return bytes.fromhex(entry["leaf"]) if hidden else sha256(b"\x00" + raw).digest()
+
+    def name(self, entry: dict[str, Any], seq: Any = None) -> str:
+        return f"entry {str(self.tree.size if seq is None else seq)[:24]} ({str(entry.get('type', 'unreadable'))[:60]})"
 
     def look_at(self, entry: dict[str, Any]) -> None:
         """The entry's number of its source, its time, and the attestation it rests on."""
@@ -334,6 +335,8 @@ class _Walk:
         self.steps_back += [seq] if moment < self.times[1] else ()
         self.times[1] = moment
         self.outside += not self.since <= moment < self.until
+        if "rule" in entry:
+            self.withheld[str(entry["rule"])] += 1
         detail, thing = entry.get("detail"), entry.get("object")
         if type(detail) is dict and type(detail.get("envelope")) is str:
             model = str(thing.get("digest")) if isinstance(thing, dict) and thing.get("type") == "model" else ""
@@ -346,22 +349,23 @@ class _Walk:
     def compare(self) -> None:
         """The statement of completeness says what was found."""
         files, begin = self.check.files, self.first + (BEFORE in self.check.files)
-        last = begin + self.count
         found = {
-            "range": {"first": begin + 1, "last": last, "entries": self.count} if self.count else None,
+            "range": {"first": begin + 1, "last": begin + self.count, "entries": self.count} if self.count else None,
             "ledger_size": self.check.size,
             "sources": {name: {"first": a, "last": b, "entries": n} for name, (a, b, n) in self.sources.items()},
             "recorded": {"first": self.times[0], "last": self.times[1]} if self.times else None,
             "clock_steps_back": self.steps_back,
             "outside_the_period": self.outside,
             "reaches_the_end_of_the_ledger": AFTER not in files,
+            "withheld": dict.fromkeys(self.stated["withheld"], 0) | self.withheld,
         }
         for key, value in found.items():
             if self.stated.get(key) != value:
                 self.check.say("completeness_false", COMPLETENESS, f"The statement of completeness is wrong about {key}.")
-        if (BEFORE in files) != (begin > 0) or (AFTER in files) != (last < self.check.size):
+        if (BEFORE in files) != (begin > 0) or (AFTER in files) != (begin + self.count < self.check.size):
             self.check.say("completeness_false", COMPLETENESS, "An entry next to the period is missing or does not belong here.")
         self.check.notes += [f"The clock stepped back at entry {seq}." for seq in self.steps_back[:5]]
+        self.check.notes += [f"{n} entries are withheld under the rule {rule}." for rule, n in sorted(self.withheld.items())]
         self.check.notes += ["The bundle reaches to the end of the ledger as it was then."] * (AFTER not in files)
 
 
@@ -426,10 +430,6 @@ def parsed(raw: bytes) -> dict[str, Any]:
         pass
     kind = re.search(rb'"type":"([a-z-]{1,40}:[a-z-]{1,40})"', raw)
     return {"type": kind[1].decode()} if kind else {}
-
-
-def title(entry: dict[str, Any]) -> str:
-    return f"entry {str(entry.get('seq', '?'))[:24]} ({str(entry.get('type', 'unreadable'))[:60]})"
 
 
 def pae(kind: str, payload: bytes) -> bytes:

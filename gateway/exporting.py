@@ -19,11 +19,12 @@ from compliance.checkpoints import ORIGIN, verifier_key
 from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
 from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, readable
-from compliance.ledger import integrate_after_those_writing, read
+from compliance.ledger import integrate, integrate_after_those_writing, read
+from compliance.redaction import load_reader
 from compliance.regulations import load_profile
-from compliance.supplements import Supplement, disclosures_of_person
+from compliance.supplements import Supplement, disclosures_of_person, policy_replays
 from compliance.verify import fingerprint_of, public_key
-from gateway.catalog import accountings, exports
+from gateway.catalog import accountings, exports, policies
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
@@ -51,10 +52,11 @@ def request(
     """An export of the period is queued for a worker, and the ledger says that it is to be made.
 
     `accounting` is one of one person's disclosures that the bundle holds as well. Raises EmptyPeriod, UnknownProfile,
-    AccountingNotFound.
+    UnknownReader, AccountingNotFound.
     """
     until = min(until or given.clock(), given.clock())
     load_profile(profile)
+    load_reader(reader)
     if since >= until:
         raise EmptyPeriod("The period ends before it begins, or lies in the future.")
     with given.pool.connection() as connection:
@@ -152,6 +154,7 @@ def findings(given: Services) -> list[Finding]:
     """What somebody should look at now, found by going through the whole ledger; who approved and left is asked of the issuer."""
     watch = Watch(whole=True)
     with given.pool.connection() as connection:
+        integrate(connection)
         for _, raw in read(connection):
             if entry := readable(raw):
                 watch.add(entry)
@@ -170,7 +173,7 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
         made = export_bundle(
             connection, signer=keys, since=wanted.since, until=wanted.until, profile=wanted.profile, out=folder,
             attestations=_attestations(connection), published=publishing.published(_checkpoints(given)),
-            supplements=_supplements(connection, wanted),
+            supplements=_supplements(connection, wanted), reader=wanted.reader,
             progress=reporter(given, exports.report_progress, wanted.id),
         )  # fmt: skip
     try:
@@ -181,10 +184,13 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
 
 
 def _supplements(connection: Connection[Any], wanted: exports.Export) -> list[Supplement]:
-    """What the bundle holds beside what is made of its entries."""
-    if wanted.accounting is None:
-        return []
-    return [disclosures_of_person(accountings.get(connection, wanted.accounting).as_json())]
+    """What the bundle holds beside what is made of its entries: of the period alone, so that it is the same each time."""
+    changed = policies.changes(connection, since=wanted.since, until=wanted.until)
+    replayed = [one.as_json() for one in reversed(changed) if one.replayed_at and one.replayed_at < wanted.until]
+    made = [policy_replays(replayed)]
+    if wanted.accounting is not None:
+        made.append(disclosures_of_person(accountings.get(connection, wanted.accounting).as_json()))
+    return made
 
 
 def _failed(given: Services, name: str, error: Exception) -> str:

@@ -37,14 +37,15 @@ for part in (disclosures, findings, hold, retention, review):
 @click.option("--since", type=Moment(), default="30d", show_default=True, help="From this moment; a date, or 24h, 90d ago.")
 @click.option("--until", type=Moment(), help="Before this moment; default: now.")
 @click.option("--profile", default="hipaa", show_default=True, help="The regulation profile.")
+@click.option("--reader", default="regulator", show_default=True, help="For whom: regulator, auditor, board or public.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder that does not exist yet.")
 @person_option
 @click.option("--dataset", help="The dataset in which that person is accounted for.")
 @click.option("--json", "as_json", is_flag=True, help="What was exported as JSON on standard output.")
 @as_role("compliance-officer")
 def export(
-    gateway: Gateway, since: datetime, until: datetime | None, profile: str, out: Path, person_file: Any, dataset: str | None,
-    as_json: bool,
+    gateway: Gateway, since: datetime, until: datetime | None, profile: str, reader: str, out: Path, person_file: Any,
+    dataset: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the evidence of a period to the new folder OUT and verify it there."""
     from compliance.verify import sentences, verify_bundle
@@ -54,7 +55,7 @@ def export(
     if out.exists():
         fail("out_exists", f"{out} exists already.", "name a folder that does not exist yet")
     accounting = account_for(gateway, dataset, person_file, since, until)["id"] if person_file and dataset else None
-    made = export_to(gateway, since=since, until=until, profile=profile, out=out, accounting=accounting)
+    made = export_to(gateway, since=since, until=until, profile=profile, out=out, reader=reader, accounting=accounting)
     found = verify_bundle(out)
     if as_json:
         emit_json(made | {"path": str(out), "verified": found.ok, "fingerprint": found.fingerprint})

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from compliance.ledger import last_seq
+from compliance.redaction import readers
 from compliance.regulations import profile_names
 from compliance.search import COLUMNS
 from gateway.api import audit as api
@@ -75,19 +76,21 @@ def exports(request: Request, given: Given, who: Visiting) -> Response:
         waiting = [one.as_json() for one in catalog.every(connection) if one.state in ("queued", "building")]
     return page(
         request, "exports.html", who, items=[_export(given, entry) for entry in reversed(found)], profiles=profile_names(),
-        waiting=waiting, since=today - timedelta(days=30), until=today,
+        readers=readers(), waiting=waiting, since=today - timedelta(days=30), until=today,
     )  # fmt: skip
 
 
 @router.post("/exports")
 def export(
     given: Given, who: Acting, since: Annotated[str, Form(max_length=10)] = "", until: Annotated[str, Form(max_length=10)] = "",
-    profile: Annotated[str, Form(max_length=40)] = "hipaa",
+    profile: Annotated[str, Form(max_length=40)] = "hipaa", reader: Annotated[str, Form(max_length=40)] = "regulator",
 ) -> Response:  # fmt: skip
     """A bundle of the days from `since` to the end of `until` is being made, as the API does it."""
     if not re.fullmatch(r"[a-z0-9-]{1,40}", profile):
         raise FormInvalid("There is no such profile.")
-    body = api.NewExport(since=_day(since), until=_day(until) + timedelta(days=1), profile=profile)
+    if reader not in readers():
+        raise FormInvalid("There is no such reader.")
+    body = api.NewExport(since=_day(since), until=_day(until) + timedelta(days=1), profile=profile, reader=reader)
     api.export(body, given, who.asking)
     return RedirectResponse("/web/audit/exports?done=exported", 303)
 

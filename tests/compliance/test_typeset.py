@@ -24,7 +24,8 @@ PROFILE = Profile("p", "A *rule* #panic(1)", "1", "2026-01-01", "somewhere", (Cl
 STATED: dict[str, Any] = {
     "period": {"since": "2026-11-01T00:00:00.000000Z", "until": "2026-12-01T00:00:00.000000Z", "by": "recorded_at"},
     "range": {"first": 1, "last": 3, "entries": 3}, "ledger_size": 3, "reaches_the_end_of_the_ledger": True,
-    "sources": {"gateway": {"first": 1, "last": 3, "entries": 3}}, "recorded": None, "clock": "a clock", "clock_steps_back": [],
+    "sources": {"gateway": {"first": 1, "last": 3, "entries": 3}}, "recorded": None, "clock": "a clock",
+    "denied": 0, "withheld": {}, "reader": {"id": "regulator", "title": "A regulator", "rules": {}}, "clock_steps_back": [],
     "last_hash": "sha256:1",
     "outside_the_period": 0, "events": {}, "people": 1, "activity": {"2026-11-01": [2, 1], "2026-11-30": [1, 0]},
 }  # fmt: skip

@@ -37,7 +37,8 @@ def test_a_usual_entry_is_read_by_the_pattern() -> None:
 def test_every_entry_is_read_as_the_json_library_reads_it(entry: dict[str, Any]) -> None:
     read = verify.parsed(canonical_json(entry))
     assert {name: read[name] for name in LOOKED_AT} == {name: entry[name] for name in LOOKED_AT}
-    assert read.get("detail", {}).get("envelope") == entry["detail"].get("envelope")
+    known = json.loads(canonical_json(entry))  # a large number with a fraction is written as one without
+    assert read.get("detail", {}).get("envelope") == known["detail"].get("envelope")
 
 
 @given(st.data())
