@@ -74,7 +74,8 @@ REPORTS = (
     Report("evidence", "Who exported and downloaded evidence", ("audit:",), (*WHO, "object_id", "digest", "detail")),
     Report("policy-changes", "Which policies decided, from when", ("policy:",), (*WHO, "object_id", "digest", "detail")),
     Report(
-        "exceptions", "Live data in an emergency, and its review", ("break-glass:", "lease:opened-in-emergency"),
+        "exceptions", "Live data in an emergency and its review, and checks that were waived",
+        ("break-glass:", "lease:opened-in-emergency", "waiver:"),
         (*WHO, "object_id", "project", "dataset", "purpose", "lease_id", "decision_id", "detail"),
     ),
     Report(
@@ -86,8 +87,8 @@ REPORTS = (
         (*WHO, "object_type", "object_id", "project", "dataset", "decision_id", "detail"),
     ),
     Report(
-        "monitoring", "Alerts, and doors that failed",
-        ("alert:", "lease:failed", "lease:ending", "lease:orphan-removed", "snapshot:failed", "audit:export-failed"),
+        "monitoring", "Alerts, findings of the continuous checks, and doors that failed",
+        ("alert:", "finding:", "lease:failed", "lease:ending", "lease:orphan-removed", "snapshot:failed", "audit:export-failed"),
         (*WHO, "object_type", "object_id", "digest", "project", "detail"),
     ),
 )  # fmt: skip

@@ -51,6 +51,12 @@ class Settings(BaseModel):
     )
     postgres_host: str = Field(min_length=1, description="Host name, or folder of the Unix socket.")
     postgres_port: int = Field(default=5432, ge=1, le=65535, description="Port of PostgreSQL.")
+    findings_minutes: int = Field(
+        default=60, ge=1, le=525_600, description="How often the worker goes through the ledger for what somebody should look at."
+    )
+    findings_overdue_hours: int = Field(
+        default=72, ge=1, le=87_600, description="After how long a finding that still stands is said again, as overdue."
+    )
     statement_log: Path | None = Field(
         default=None,
         description="The folder with another PostgreSQL's JSON log, for the worker to read; it deletes nothing.",

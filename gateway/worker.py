@@ -14,7 +14,19 @@ import threading
 from dbos import DBOS, DBOSConfig
 
 from compliance.ledger import integrate
-from gateway import aliasing, building, checking, exporting, forgotten, logs, queueing, reviewing, serving_jobs
+from gateway import (
+    aliasing,
+    building,
+    checking,
+    exporting,
+    forgotten,
+    logs,
+    queueing,
+    replaying,
+    reviewing,
+    serving_jobs,
+    watching,
+)  # fmt: skip
 from gateway.access.statements import Follower, follow_until
 from gateway.airlock import checking as airlock
 from gateway.composition import Services, clear_staging, jobs_url
@@ -187,6 +199,8 @@ def main() -> None:
     if follower := _follower(given):
         threading.Thread(target=follow_until, args=(stop, follower), daemon=True).start()
     threading.Thread(target=integrate_until, args=(stop, given), daemon=True).start()
+    threading.Thread(target=replaying.replay_until, args=(stop, given), daemon=True).start()
+    threading.Thread(target=watching.check_until, args=(stop, given), daemon=True).start()
     warm = threading.Thread(target=checking.warm_up, daemon=True)
     warm.start()
     write_private(given.home.folder("run") / "worker.ready", str(os.getpid()))

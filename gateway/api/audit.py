@@ -9,12 +9,14 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from compliance.disclosures import NOTE, accounting
+from compliance.findings import Finding
 from compliance.search import find
 from compliance.tracing import trace
 from gateway import accounting as persons
 from gateway import exporting
 from gateway.api.dependencies import Asking, Given, Moment
 from gateway.catalog import accountings, datasets
+from gateway.catalog.findings import Raised, standing
 from gateway.composition import Services
 from gateway.identity import Subject
 from policies.decisions import Decision
@@ -29,6 +31,9 @@ class NewExport(BaseModel):
     since: Moment
     until: Moment | None = None
     profile: str = Field(default="hipaa", pattern=r"^[a-z0-9-]{1,40}$")
+    reader: str = Field(
+        default="regulator", pattern=r"^[a-z0-9-]{1,40}$", description="For whom: what they may not see is withheld."
+    )
     accounting: str | None = Field(default=None, max_length=100, description="An accounting of one person to put in as well.")
 
 
@@ -67,7 +72,16 @@ def entries(
 def findings(given: Given, asking: Asking) -> dict[str, Any]:
     """What somebody should look at now: leases past their end or without a decision, unreviewed emergencies, unread alerts."""
     require(given, asking, "see findings")
-    return {"items": [finding.as_json() for finding in exporting.findings(given)], "next": None}
+    with given.pool.connection() as connection:
+        raised = {(one.code, one.entry): one for one in standing(connection)}
+    items = [_found(finding, raised.get((finding.code, finding.entry))) for finding in exporting.findings(given)]
+    return {"items": items, "next": None}
+
+
+def _found(finding: Finding, known: Raised | None) -> dict[str, Any]:
+    """The finding, and since when the timer has raised it and found it overdue."""
+    times = {"raised_at": known and known.raised_at, "overdue_since": known and known.escalated_at}
+    return finding.as_json() | {name: at and at.isoformat() for name, at in times.items()}
 
 
 @router.get("/trace")

@@ -71,7 +71,7 @@ def retention(gateway: Gateway, delete: bool) -> None:
 def findings(gateway: Gateway) -> None:
     """What somebody should look at now, found by going through the whole ledger. Exit 1 when there is something."""
     found = gateway.get("/v1/audit/findings")
-    columns = ("severity", "code", "entry", "sentence")
+    columns = ("severity", "code", "entry", "sentence", "raised_at", "overdue_since")
     table("Findings", columns, [[_text(one[name]) for name in columns] for one in found["items"]])
     emit_json(found)
     if found["items"]:

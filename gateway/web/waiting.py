@@ -15,6 +15,7 @@ from gateway.airlock import requests as egress
 from gateway.airlock import votes
 from gateway.airlock.requests import Egress
 from gateway.catalog import reviews, snapshots
+from gateway.catalog.findings import Raised, standing
 from gateway.catalog.reviews import Campaign
 from gateway.composition import Services
 from gateway.identity import Subject
@@ -51,7 +52,9 @@ def waits(given: Services, asking: Subject) -> list[Item]:
         leaving = egress.every(connection, asking.projects)
         asked_of = reviews.every(connection)
         voted = votes.voters(connection, [one.id for one in leaving])
+        raised = standing(connection) if "audit" in can else []
     found = [
+        *_found(raised),
         *_access(asked, asking, can, given.clock()),
         *_reviews(used, asking, can),
         *_held(asked_of, asking),
@@ -75,6 +78,13 @@ def _access(asked: list[access.AccessRequest], asking: Subject, can: frozenset[s
             yield Item(f"{one.subject} asks for {one.dataset}", f"For {one.purpose}, {one.hours:g} h.", one.created_at, link)
         if one.state == "granted" and one.subject == asking.id and one.expires and one.expires > now:
             yield Item(f"Your access to {one.dataset} is granted", "You can open a lease on it.", one.created_at, link)
+
+
+def _found(raised: list[Raised]) -> Iterator[Item]:
+    if raised:
+        overdue = sum(one.escalated_at is not None for one in raised)
+        said = f"{len(raised)} stand, {overdue} of them overdue; `sallyport audit findings` lists them with their entries."
+        yield Item("Findings of the continuous checks", said, raised[0].raised_at, "/web/audit?type=finding%3Araised")
 
 
 def _held(campaigns: list[Campaign], asking: Subject) -> Iterator[Item]:

@@ -45,6 +45,7 @@ def reports(app: Any, tmp_path: Path) -> Path:
                          refs={"dataset": "clinic", "lease_id": "l1", "purpose": "care"}), now=START)  # fmt: skip
     append(app, decision(3, type="snapshot:built", outcome="done", object=ObjectRef("snapshot", "s", "sha256:1")), now=START)
     append(app, decision(4, type="grant:created\u200b".strip("\u200b"), project="<b>\u202e"), now=START)
+    append(app, decision(5, type="waiver:signed", outcome="done", object=ObjectRef("model", "m", "sha256:2")), now=START)
     export(app, tmp_path / "b")
     return tmp_path / "b"
 
@@ -53,7 +54,7 @@ def test_each_report_holds_the_entries_it_names(reports: Path) -> None:
     found = {report.name: [row["seq"] for row in rows(reports / "reports" / f"{report.name}.csv")] for report in REPORTS}
     assert found == {
         "access-ledger": ["2", "4"], "live-grants-and-leases": ["2", "4"], "promotions": [], "snapshots": ["3"], "approvals": [],
-        "egress": [], "denied": ["1"], "evidence": [], "policy-changes": [], "exceptions": [], "monitoring": [],
+        "egress": [], "denied": ["1"], "evidence": [], "policy-changes": [], "exceptions": ["5"], "monitoring": [],
         "access-reviews": [], "holds-and-deletions": [],
     }  # fmt: skip
     for report in REPORTS:
