@@ -13,19 +13,10 @@ from typing import Any
 from policies.bulk import decide_all
 from policies.bundle import Bundle
 from policies.decisions import Decision
-from policies.probes import CONDITIONS, Case, approval_counts, question, roles_of
+from policies.probes import ANY_OTHER, CONDITIONS, Case, Condition, approval_counts, question, roles_of
 
 SERVICE = "service (deployed model)"
-ANY_OTHER = "any other role"
 ANY_OTHER_PURPOSE = "any other purpose"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Something without which the answer is a denial, and the reasons it is then given."""
-
-    name: str
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

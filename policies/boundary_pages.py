@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from policies.acts import Act, permitted
 from policies.boundary import Entry
 
 TITLE = "Who can see what, where, and under which conditions"
@@ -14,6 +15,8 @@ INTRODUCTION = (
     "Computed by asking the policies. In brackets stands the reason one is told where that condition is not met. Columns not "
     "asked for do not exist in the view; whoever and whatever is not listed sees nothing."
 )
+ACTS = "Who may do what besides"
+ACT_HEADINGS = ("What", "Who", "Conditions")
 HEADINGS = ("Who", "Purpose", "Way in", "Seen", "Columns", "Conditions", "Terms")
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;max-width:110rem;color:#111;background:#fff}"
@@ -79,23 +82,20 @@ def _all(some: tuple[str, ...], every: set[str], name: str) -> tuple[str, ...]:
     return (name,) if len(some) > 1 and set(some) == every else some
 
 
-def markdown(entries: Sequence[Entry], digest: str) -> str:
+def markdown(entries: Sequence[Entry], digest: str, acts: Sequence[Act] = ()) -> str:
     """The map as Markdown."""
     lines = [f"# {TITLE}", "", INTRODUCTION, "", f"Policies: `{digest}`", ""]
     for title, table in _tables(entries):
         lines += [f"## {title}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS)), *(_line(row.cells()) for row in table), ""]
+    if acts:
+        lines += [f"## {ACTS}", "", _line(ACT_HEADINGS), _line(["---"] * 3), *map(_line, permitted(acts)), ""]
     return "\n".join(lines)
 
 
-def html(entries: Sequence[Entry], digest: str) -> str:
+def html(entries: Sequence[Entry], digest: str, acts: Sequence[Act] = ()) -> str:
     """The map as one page without scripts, readable by screen readers and on paper."""
-    heads = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in HEADINGS)
-    tables = "".join(
-        f"<table><caption>{escape(title)}</caption><thead><tr>{heads}</tr></thead><tbody>"
-        + "".join(_html_row(row) for row in table)
-        + "</tbody></table>"
-        for title, table in _tables(entries)
-    )
+    tables = "".join(_html_table(title, HEADINGS, [row.cells() for row in table]) for title, table in _tables(entries))
+    tables += _html_table(ACTS, ACT_HEADINGS, permitted(acts)) if acts else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{TITLE}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main><h1>{TITLE}</h1>'
@@ -103,7 +103,9 @@ def html(entries: Sequence[Entry], digest: str) -> str:
     )
 
 
-def markdown_changes(changed: Sequence[tuple[Entry | None, Entry | None]]) -> str:
+def markdown_changes(
+    changed: Sequence[tuple[Entry | None, Entry | None]], acts: Sequence[tuple[Act | None, Act | None]] = ()
+) -> str:
     """What a change of policies does to the map."""
     lines = ["# What would change", "", f"{len(changed)} entries differ.", ""]
     if changed:
@@ -112,7 +114,19 @@ def markdown_changes(changed: Sequence[tuple[Entry | None, Entry | None]]) -> st
     for before, after in changed:
         key = (before or after).key  # type: ignore[union-attr]
         lines.append(_line((*(key[place] for place in (0, 1, 2, 3, 4)), _brief(before), _brief(after))))
+    if acts:
+        lines += ["", f"{len(acts)} deeds differ.", "", _line(("What", "Who", "Before", "After")), _line(["---"] * 4)]
+    for old, new in acts:
+        lines.append(_line((*(old or new).key, _may(old), _may(new))))  # type: ignore[union-attr]
     return "\n".join([*lines, ""])
+
+
+def _may(act: Act | None) -> str:
+    if act is None:
+        return "not there"
+    if not act.allowed:
+        return f"denied ({', '.join(act.reasons)})"
+    return f"allowed, with {', '.join(each.name for each in act.conditions) or 'no condition'}"
 
 
 def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[Row]]]:
@@ -126,9 +140,15 @@ def _said(entry: Entry) -> Any:
     return (entry.seen, entry.way, entry.conditions, entry.terms, entry.reasons)
 
 
-def _html_row(row: Row) -> str:
-    who, *cells = row.cells()
-    return f'<tr><th scope="row">{escape(who)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+def _html_table(title: str, headings: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    heads = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = "".join(_html_row(cells) for cells in rows)
+    return f"<table><caption>{escape(title)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_row(cells: Sequence[str]) -> str:
+    first, *others = cells
+    return f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in others) + "</tr>"
 
 
 def _line(cells: Iterable[str]) -> str:

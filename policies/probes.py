@@ -9,6 +9,7 @@ from typing import Any
 NOW = 1_800_000_000
 HOUR = 3_600
 MOST_APPROVALS = 4
+ANY_OTHER = "any other role"
 
 # What can be taken away, by the way in. Each name is what the map calls the condition.
 PERSON = ("valid training", "second factor", "member of the project")
@@ -25,6 +26,14 @@ CONDITIONS: dict[str, tuple[str, ...]] = {
         "promotion for this column",
     ),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something without which the answer is a denial, and the reasons it is then given."""
+
+    name: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ def approval_counts(case: Case) -> Iterator[int]:
 def roles_of(data: Mapping[str, Any]) -> list[str]:
     """Every role the policies' data names, sorted."""
     found: set[str] = set()
-    for value in data.get("roles", {}).values():
+    for value in (*data.get("roles", {}).values(), *data.get("steps", {}).values()):
         found |= {value} if isinstance(value, str) else set(value)
     for tier in data.get("tiers", {}).values():
         found |= set(tier.get("approvals", ()))

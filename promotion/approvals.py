@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,16 +13,16 @@ from compliance.attestations import Signer, Statement, Subject, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from policies.decisions import Decision
-from promotion import requests, waivers
+from promotion import requests, steps, waivers
 from promotion.errors import ApprovalRefused, WrongState
 from promotion.requests import Promotion
 from promotion.states import State
+from promotion.steps import Decide
 
 PREDICATE_TYPE = "urn:sallyport:approval:v1"
 DIES_WITH_APPROVAL = "approvals_missing"
 # In production or out of it again, people sign anew when their approvals have grown old: without that, no rollback.
 TAKES_APPROVALS = (State.AWAITING_APPROVAL, State.APPROVED, State.DEPLOYED, State.SUPERSEDED)
-Decide = Callable[[Mapping[str, Any]], Decision]
 
 
 def question(
@@ -37,9 +37,8 @@ def question(
         "subject": dict(subject),
         "action": "promote",
         "resource": {
-            "type": "model", "id": f"{promotion.project}/{promotion.name}", "project": promotion.project,
-            "digest": promotion.digest, "tier": promotion.tier, "author": promotion.author, "checks": checks,
-            "findings": findings, "approvals": [*requests.approvals(connection, promotion.id), *map(dict, extra)],
+            **steps.resource(promotion), "checks": checks, "findings": findings,
+            "approvals": [*requests.approvals(connection, promotion.id), *map(dict, extra)],
         },
         "context": {"now": int(now.timestamp())},
     }  # fmt: skip

@@ -13,13 +13,14 @@ from compliance.attestations import Signer, Statement, Subject, said, sign_state
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from policies.decisions import Decision
-from promotion import requests, waivers
-from promotion.approvals import Decide, question
+from promotion import requests, steps, waivers
+from promotion.approvals import question
 from promotion.drift import is_profile
 from promotion.errors import DeploymentRefused, NotDeployed, Tampered, WrongState
 from promotion.model_contracts import load_model_contract
 from promotion.requests import Promotion
 from promotion.states import State
+from promotion.steps import Decide
 from promotion.store import PREDICATE_TYPE, ModelStore
 from promotion.tree import tree_digest
 
@@ -33,6 +34,7 @@ def deploy(
     Raises DeploymentRefused when policy denies, Tampered when the store's bytes are not the approved ones.
     """
     found = requests.get(connection, promotion, lock=True)
+    require_deployer(found, subject, decide, now)
     if State.DEPLOYED not in _next(found):
         raise WrongState(f"A promotion that is {found.state} cannot be deployed.")
     decision = require_allowed(connection, found, store=store, subject=subject, decide=decide, now=now)
@@ -47,6 +49,13 @@ def deploy(
     detail = {"envelope": digest(canonical_json(envelope)), "version": found.version}
     moved = requests.move(connection, promotion, State.DEPLOYED, actor=by, now=now, refs=refs, detail=detail)
     return moved, envelope
+
+
+def require_deployer(found: Promotion, subject: Mapping[str, Any], decide: Decide, now: datetime) -> None:
+    """Policy lets this subject put models like this one into production. Raises DeploymentRefused."""
+    decision = decide(steps.question(found, "deploy", subject, now))
+    if not decision.allow:
+        raise DeploymentRefused("Policy does not let you deploy this model.", decision.reasons, decision.decision_id)
 
 
 def require_allowed(

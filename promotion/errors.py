@@ -68,9 +68,9 @@ class WaiverRefused(PromotionError):
 
     code: ClassVar[str] = "waiver_refused"
 
-    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, reasons: tuple[str, ...] = (), decision_id: str = "") -> None:
         super().__init__(message)
-        self.reasons = reasons
+        self.reasons, self.decision_id = reasons, decision_id
 
 
 class FindingNotFound(PromotionError):

@@ -18,12 +18,12 @@ from compliance.attestations import Signer, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
 from promotion import requests
-from promotion.approvals import Decide
-from promotion.deployments import require_allowed, statement
+from promotion.deployments import require_allowed, require_deployer, statement
 from promotion.errors import NotComparable, NotDeployed, WrongState
 from promotion.model_contracts import load_model_contract
 from promotion.requests import Promotion
 from promotion.states import State
+from promotion.steps import Decide
 from promotion.store import ModelStore
 
 FROM = (State.APPROVED, State.SUPERSEDED)
@@ -54,6 +54,7 @@ def place(
     DeploymentRefused, Tampered.
     """
     found = requests.get(connection, promotion, lock=True)
+    require_deployer(found, subject, decide, now)
     if found.state not in FROM:
         raise WrongState(f"A promotion that is {found.state} cannot stand beside the champion.")
     _require_comparable(connection, found)

@@ -1,12 +1,12 @@
 """Waivers and closed findings: signed statements that a failed check is accepted for a time, and findings put to rest.
 
-Policy data says which checks may be waived. A waiver counts until it expires, for exactly the bytes it was given for; while it
-counts, its check is `waived` and the findings of that check are closed. Afterwards both are as if it had never been.
+Policy says who may do either, and of which checks. A waiver counts until it expires, for exactly the bytes it was given for;
+while it counts, its check is `waived` and the findings of that check are closed. Afterwards both are as if it had never been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,25 +16,25 @@ from psycopg.types.json import Jsonb
 from compliance.attestations import Signer, Statement, Subject, sign_statement
 from compliance.canonical import canonical_json, digest
 from compliance.entries import Actor
-from promotion import requests
+from policies.decisions import Decision
+from promotion import requests, steps
 from promotion.errors import FindingNotFound, WaiverRefused, WrongState
 from promotion.requests import Promotion
 from promotion.states import TRANSITIONS
+from promotion.steps import Decide
 
 PREDICATE_TYPE = "urn:sallyport:waiver:v1"
-ROLES = ("model-validator", "compliance-officer")
 LONGEST = timedelta(days=366)
 
 
 def waive(
-    connection: Connection[Any], promotion: str, check: str, *, by: Actor, why: str, until: datetime, waivable: Collection[str],
-    signer: Signer, now: datetime,
+    connection: Connection[Any], promotion: str, check: str, *, by: Actor, subject: Mapping[str, Any], why: str, until: datetime,
+    signer: Signer, decide: Decide, now: datetime,
 ) -> Promotion:  # fmt: skip
     """The failed check is waived until then, under a signature. Raises WaiverRefused, WrongState."""
     found = _open(connection, promotion)
-    role = _require_reviewer(found, by)
-    if check not in waivable:
-        raise WaiverRefused(f"Policy lets only these checks be waived: {', '.join(sorted(waivable)) or 'none'}.")
+    decision = _require_allowed(steps.question(found, "waive", subject, now, check=check), decide)
+    role = _role(decision, by)
     if check not in {one["name"] for one in requests.checks(connection, promotion) if one["outcome"] == "failed"}:
         raise WaiverRefused("That check did not fail, so there is nothing to waive.")
     if not now < until <= now + LONGEST:
@@ -47,16 +47,20 @@ def waive(
         (found.id, check, by.id, role, found.digest, why, now, until, Jsonb(envelope)),
     )
     requests.record(
-        connection, found, "waiver:signed", "done", by, now, refs={"check": check},
+        connection, found, "waiver:signed", "done", by, now, refs={"check": check, "decision_id": decision.decision_id},
         detail={"role": role, "why": why[:200], "until": until.isoformat(), "envelope": digest(canonical_json(envelope))},
     )  # fmt: skip
     return found
 
 
-def close_finding(connection: Connection[Any], promotion: str, finding: str, *, by: Actor, why: str, now: datetime) -> Promotion:
+def close_finding(
+    connection: Connection[Any], promotion: str, finding: str, *, by: Actor, subject: Mapping[str, Any], why: str,
+    decide: Decide, now: datetime,
+) -> Promotion:  # fmt: skip
     """The finding is closed, by whom and why. Raises WaiverRefused, FindingNotFound, WrongState."""
     found = _open(connection, promotion)
-    role = _require_reviewer(found, by)
+    decision = _require_allowed(steps.question(found, "close", subject, now), decide)
+    role = _role(decision, by)
     row = connection.execute(
         "UPDATE promotion.findings SET open = false, closed_by = %s, closed_at = %s, closed_why = %s"
         " WHERE request = %s AND id = %s AND open RETURNING severity",
@@ -65,14 +69,16 @@ def close_finding(connection: Connection[Any], promotion: str, finding: str, *, 
     if row is None:
         raise FindingNotFound("The promotion has no open finding of that id.")
     detail = {"finding": finding[:100], "severity": row[0], "why": why[:200], "role": role}
-    requests.record(connection, found, "finding:closed", "done", by, now, detail=detail)
+    refs = {"decision_id": decision.decision_id}
+    requests.record(connection, found, "finding:closed", "done", by, now, refs=refs, detail=detail)
     return found
 
 
 def record_refusal(connection: Connection[Any], promotion: str, refused: WaiverRefused, *, by: Actor, now: datetime) -> None:
     """A refused waiver, or closing of a finding, is in the ledger."""
     found = requests.get(connection, promotion)
-    requests.record(connection, found, "waiver:refused", "refused", by, now, reasons=refused.reasons)
+    refs = {"decision_id": refused.decision_id} if refused.decision_id else {}
+    requests.record(connection, found, "waiver:refused", "refused", by, now, refs=refs, reasons=refused.reasons)
 
 
 def waivers(connection: Connection[Any], promotion: str) -> list[dict[str, Any]]:
@@ -114,14 +120,17 @@ def _open(connection: Connection[Any], promotion: str) -> Promotion:
     return found
 
 
-def _require_reviewer(promotion: Promotion, by: Actor) -> str:
-    """The role in which `by` acts."""
-    if by.id == promotion.author:
-        raise WaiverRefused("The author of a model waives nothing of it.", ("self_approval",))
-    for role in ROLES:
-        if role in by.roles:
-            return role
-    raise WaiverRefused("Your roles do not let you do this.", ("role_not_permitted",))
+def _require_allowed(asked: Mapping[str, Any], decide: Decide) -> Decision:
+    """Policy's yes, with the roles that permit it."""
+    decision = decide(asked)
+    if not decision.allow:
+        raise WaiverRefused("Policy does not let you do this.", decision.reasons, decision.decision_id)
+    return decision
+
+
+def _role(decision: Decision, by: Actor) -> str:
+    """The role in which `by` acts: the first that permits it, where policy says which do."""
+    return str(next(iter(decision.obligations.get("roles") or by.roles), ""))
 
 
 def _statement(connection: Connection[Any], promotion: Promotion, check: str, said: dict[str, Any]) -> Statement:

@@ -16,11 +16,10 @@ from pydantic import BaseModel, Field, model_validator
 from gateway import turns
 from gateway.api.dependencies import Asking, Given, Paging, require_fresh_login
 from gateway.catalog import features
-from gateway.checking import waivable
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
-from promotion import approvals, deployments, monitoring, requests, stages, waivers
+from promotion import approvals, deployments, monitoring, requests, stages, steps, waivers
 from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound, WaiverRefused
 from promotion.model_contracts import load_model_contract
 from promotion.states import State
@@ -78,10 +77,8 @@ def submit(
     with given.pool.connection() as connection:
         contract = features.resolved(connection, contract, asking.projects)
     parsed = load_model_contract(contract)
-    if "data-scientist" not in asking.roles or project not in asking.projects:
-        reason = "not_in_project" if project not in asking.projects else "role_not_permitted"
-        resource = {"type": "model", "id": f"{project}/{parsed.name}", "project": project, "tier": parsed.tier}
-        given.enforcer.refuse(asking, "submit", resource, reason=reason, what=f"submit a model to {project}")
+    resource = {"type": "model", "id": f"{project}/{parsed.name}", "project": project, "tier": parsed.tier, "author": asking.id}
+    given.enforcer.require(asking, "submit", resource, what=f"submit a model to {project}")
     folder = Path(tempfile.mkdtemp(prefix="model-", dir=given.staging))
     try:
         run_id = _take(given, project, model, files or [], folder / "model")
@@ -133,13 +130,12 @@ def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str
 
 @router.post("/promotions/{name}/reject")
 def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]:
-    """The promotion is rejected by somebody who could have approved it."""
-    visible(given, asking, name)
-    if not {"model-validator", "data-steward", "compliance-officer"} & set(asking.roles):
-        resource = {"type": "model", "id": name}
-        given.enforcer.refuse(asking, "reject", resource, reason="role_not_permitted", what="reject this promotion")
+    """The promotion is rejected by somebody whom policy lets do it."""
+    found = visible(given, asking, name)
+    decision = given.enforcer.require(asking, "reject", steps.resource(found), what="reject this promotion")
+    refs = {"decision_id": decision.decision_id}
     with given.pool.connection() as connection:
-        requests.move(connection, name, State.REJECTED, actor=asking.actor(), now=given.clock())
+        requests.move(connection, name, State.REJECTED, actor=asking.actor(), now=given.clock(), refs=refs)
     return _whole(given, name)
 
 
@@ -150,8 +146,8 @@ def waive(name: str, check: str, body: Waiver, given: Given, asking: Asking) -> 
 
     def act(connection: Connection[Any]) -> None:
         waivers.waive(
-            connection, name, check, by=asking.actor(), why=body.why, until=until, waivable=waivable(given), signer=given.signer,
-            now=given.clock(),
+            connection, name, check, by=asking.actor(), subject=asking.policy_input(), why=body.why, until=until,
+            signer=given.signer, decide=given.enforcer.decide, now=given.clock(),
         )  # fmt: skip
 
     return _review(name, given, asking, act)
@@ -163,7 +159,8 @@ def close(name: str, finding: str, body: Why, given: Given, asking: Asking) -> d
     return _review(
         name, given, asking,
         lambda connection: waivers.close_finding(
-            connection, name, finding, by=asking.actor(), why=body.why, now=given.clock()
+            connection, name, finding, by=asking.actor(), subject=asking.policy_input(), why=body.why,
+            decide=given.enforcer.decide, now=given.clock(),
         ),
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from promotion.errors import ApprovalRefused, NotDeployed
 from promotion.stages import Stage
 
 router = APIRouter(tags=["promotion"])
-MAY_WITHDRAW = {"model-validator", "data-steward", "compliance-officer"}
 
 
 class Placing(BaseModel):
@@ -55,9 +54,8 @@ def withdraw(project: str, name: str, stage: Stage, given: Given, asking: Asking
     """Nobody stands in that stage any more."""
     if project not in asking.projects:
         raise NotDeployed("No such model in your projects.")
-    if not MAY_WITHDRAW & set(asking.roles):
-        resource = {"type": "model", "id": f"{project}/{name}", "project": project}
-        given.enforcer.refuse(asking, "withdraw", resource, reason="role_not_permitted", what="withdraw this model")
+    resource = {"type": "model", "id": f"{project}/{name}", "project": project}
+    given.enforcer.require(asking, "withdraw", resource, what="withdraw this model")
     with given.pool.connection() as connection:
         stages.withdraw(connection, project, name, stage, by=asking.actor(), now=given.clock())
     given.store.withdraw(project, name, stage=stage)

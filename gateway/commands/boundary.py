@@ -12,6 +12,7 @@ import click
 
 from gateway.commands.decide import FILE, FOLDER, read_datasets
 from gateway.console import fail
+from policies.acts import Act, act_changes, acts
 from policies.boundary import Entry, boundary, changes
 from policies.boundary_pages import html, markdown, markdown_changes
 from policies.bundle import Bundle
@@ -34,24 +35,30 @@ def command(contracts: tuple[Path, ...], form: str, data: Path | None, policies:
         entries = boundary(bundle, datasets)
         if diff:
             changed = Bundle.load(diff)
-            sys.stdout.write(_changes(form, bundle, changed, changes(entries, boundary(changed, datasets))))
+            turned = act_changes(acts(bundle), acts(changed))
+            sys.stdout.write(_changes(form, bundle, changed, changes(entries, boundary(changed, datasets)), turned))
         else:
-            sys.stdout.write(_map(form, bundle, entries))
+            sys.stdout.write(_map(form, bundle, entries, acts(bundle)))
     except PoliciesError as error:
         fail(error.code, str(error))
 
 
-def _map(form: str, bundle: Bundle, entries: list[Entry]) -> str:
+def _map(form: str, bundle: Bundle, entries: list[Entry], done: list[Act]) -> str:
     if form == "json":
-        return json.dumps({"policy_digest": bundle.digest, "entries": [entry.as_json() for entry in entries]}) + "\n"
-    return (html if form == "html" else markdown)(entries, bundle.digest)
+        said = {"entries": [entry.as_json() for entry in entries], "acts": [act.as_json() for act in done]}
+        return json.dumps({"policy_digest": bundle.digest} | said) + "\n"
+    return (html if form == "html" else markdown)(entries, bundle.digest, done)
 
 
-def _changes(form: str, before: Bundle, after: Bundle, changed: list[tuple[Entry | None, Entry | None]]) -> str:
+def _changes(
+    form: str, before: Bundle, after: Bundle, changed: list[tuple[Entry | None, Entry | None]],
+    acted: list[tuple[Act | None, Act | None]],
+) -> str:  # fmt: skip
     if form == "md":
-        return markdown_changes(changed)
+        return markdown_changes(changed, acted)
     said = [{"before": old and old.as_json(), "after": new and new.as_json()} for old, new in changed]
-    return json.dumps({"policies": {"before": before.digest, "after": after.digest}, "changed": said}) + "\n"
+    done = [{"before": old and old.as_json(), "after": new and new.as_json()} for old, new in acted]
+    return json.dumps({"policies": {"before": before.digest, "after": after.digest}, "changed": said, "acts": done}) + "\n"
 
 
 def _datasets(contracts: tuple[Path, ...]) -> Mapping[str, Any]:

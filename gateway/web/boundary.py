@@ -13,14 +13,15 @@ from gateway.api.dependencies import Given
 from gateway.catalog import datasets
 from gateway.web.rendering import page
 from gateway.web.visitors import Visiting
+from policies.acts import acts, permitted
 from policies.boundary import boundary
-from policies.boundary_pages import HEADINGS, INTRODUCTION, TITLE, Row, rows
+from policies.boundary_pages import ACT_HEADINGS, ACTS, HEADINGS, INTRODUCTION, TITLE, Row, rows
 
 router = APIRouter(prefix="/boundary")
 
 MOST_KEPT = 4
 SECONDS_TO_WAIT = 8.0
-_kept: dict[str, Future[list[Row]]] = {}
+_kept: dict[str, Future[tuple[list[Row], list[tuple[str, str, str]]]]] = {}
 _computing = ThreadPoolExecutor(1, thread_name_prefix="boundary")
 
 
@@ -30,21 +31,23 @@ def show(request: Request, given: Given, who: Visiting, dataset: str = "") -> Re
     with given.pool.connection() as connection:
         known = [one for one in datasets.every(connection) if one.project in who.asking.projects]
     chosen = next((one for one in known if one.id == dataset), known[0] if known else None)
-    found = _map(given.policy.engine.bundle, {chosen.id: dict(chosen.contract.policy_data())}) if chosen else []
+    found = _map(given.policy.engine.bundle, {chosen.id: dict(chosen.contract.policy_data())}) if chosen else ([], [])
     zones: dict[str, list[Row]] = {}
-    for row in found or ():
+    seen, done = found or ([], [])
+    for row in seen:
         zones.setdefault(row.zone, []).append(row)
     return page(
         request, "boundary.html", who, known=known, chosen=chosen, zones=zones, headings=HEADINGS, introduction=INTRODUCTION,
-        title=TITLE, computing=found is None, digest=given.policy.digest,
+        title=TITLE, computing=found is None, digest=given.policy.digest, done=done,
+        done_title=ACTS, done_headings=ACT_HEADINGS,
     )  # fmt: skip
 
 
-def _map(bundle: Any, known: dict[str, Any]) -> list[Row] | None:
-    """The rows of the map, from memory when nothing changed; None while they are still computed."""
+def _map(bundle: Any, known: dict[str, Any]) -> tuple[list[Row], list[tuple[str, str, str]]] | None:
+    """The rows of the map and of what else may be done, from memory when nothing changed; None while they are still computed."""
     key = bundle.digest + digest(canonical_json(known))
     if key not in _kept:
-        _kept[key] = _computing.submit(lambda: rows(boundary(bundle, known, processes=1)))
+        _kept[key] = _computing.submit(lambda: (rows(boundary(bundle, known, processes=1)), permitted(acts(bundle))))
         while len(_kept) > MOST_KEPT:
             _kept.pop(next(iter(_kept)))
     try:

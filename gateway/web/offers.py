@@ -8,13 +8,10 @@ from typing import Any
 from gateway.access.service import APPROVING_ROLES
 from gateway.identity import Subject
 
-REJECTING_ROLES = ("model-validator", "data-steward", "compliance-officer")
-DEPLOYING_ROLES = ("model-validator", "operator")
-
 
 def offers(asking: Subject, data: Mapping[str, Any]) -> frozenset[str]:
     """The names of what the holder of these roles has a use for; `data` is the policies' own."""
-    roles = data.get("roles", {})
+    roles, steps = data.get("roles", {}), data.get("steps", {})
     by_role = {
         "audit": _names(roles.get("export_audit")),
         "ask": _names(roles.get("read_live")),
@@ -22,8 +19,9 @@ def offers(asking: Subject, data: Mapping[str, Any]) -> frozenset[str]:
         "review": _names(roles.get("check_output")),
         "decide": set(APPROVING_ROLES),
         "sign": {role for tier in data.get("tiers", {}).values() for role in tier.get("approvals", ())},
-        "reject": set(REJECTING_ROLES),
-        "deploy": set(DEPLOYING_ROLES),
+        "reject": _names(steps.get("reject")),
+        "deploy": _names(steps.get("deploy")),
+        "submit": _names(steps.get("submit")),
     }
     return frozenset(name for name, wanted in by_role.items() if wanted & set(asking.roles))
 

@@ -19,7 +19,6 @@ from gateway.web.access import FormInvalid, Text
 from gateway.web.login import TooManyLogins, address_of, prove
 from gateway.web.offers import signing_roles
 from gateway.web.rendering import page
-from gateway.web.submitting import SUBMITTING_ROLE
 from gateway.web.visitors import Acting, Visiting
 from policies.decisions import Decision
 from promotion import approvals, requests, waivers
@@ -45,8 +44,7 @@ def every(request: Request, given: Given, who: Visiting, wanted: Paging) -> Resp
     """The promotions of the visitor's projects, newest first."""
     with given.pool.connection() as connection:
         found = requests.every(connection, who.asking.projects, wanted)
-    older, submits = wanted.next(found, "submitted_at"), SUBMITTING_ROLE in who.asking.roles
-    return page(request, "promotions.html", who, items=found, older=older, submits=submits)
+    return page(request, "promotions.html", who, items=found, older=wanted.next(found, "submitted_at"))
 
 
 @router.get("/{name}")
@@ -66,7 +64,7 @@ def one(request: Request, name: str, given: Given, who: Visiting) -> Response:
     return page(
         request, "promotion.html", who, found=found, contract=load_model_contract(found.contract), said=said, tier=tier,
         roles=roles if found.state in approvals.TAKES_APPROVALS else (), meanings=MEANINGS,
-        changes=differences(dossier["deployed"], found), deployable=found.state in DEPLOYABLE,
+        changes=differences(dossier["deployed"], found), deployable=found.state in DEPLOYABLE and found.author != who.asking.id,
         rejectable=State.REJECTED in approvals_end(found), provider=given.provider is not None, **dossier,
     )  # fmt: skip
 

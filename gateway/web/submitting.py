@@ -15,7 +15,6 @@ from gateway.web.visitors import Acting
 
 router = APIRouter(prefix="/promotions")
 
-SUBMITTING_ROLE = "data-scientist"
 MOST_CONTRACT_BYTES = 200_000
 Files = Annotated[list[UploadFile] | None, File()]
 

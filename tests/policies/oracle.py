@@ -13,6 +13,7 @@ TREATMENT = {"direct": "pseudonym", "quasi": "generalise", "sensitive": "clear",
 KINDS = {
     "read": "dataset", "build": "snapshot", "erase": "dataset", "distribute": "policies",
     "promote": "model", "release": "egress", "admit": "ingress", "export": "audit",
+    "submit": "model", "waive": "model", "close": "model", "reject": "model", "deploy": "model", "withdraw": "model",
 }  # fmt: skip
 CHECKS = {"low": {"artifact", "lineage", "data-quality", "performance"}}
 CHECKS["medium"] = CHECKS["low"] | {"leakage", "fairness"}
@@ -22,6 +23,14 @@ APPROVERS = {
     "medium": ["model-validator", "data-steward"],
     "high": ["model-validator", "data-steward", "compliance-officer"],
 }
+# Not in POLICY.md: who may take which step on a model's way, in the order in which a role is signed with.
+OFFICERS = ["model-validator", "compliance-officer"]
+STEPS = {
+    "submit": ["data-scientist"], "waive": OFFICERS, "close": OFFICERS, "deploy": ["model-validator", "operator"],
+    "reject": ["model-validator", "data-steward", "compliance-officer"],
+    "withdraw": ["model-validator", "data-steward", "compliance-officer"],
+}  # fmt: skip
+AUTHORED = ("promote", "release", "admit", "waive", "close", "deploy")
 
 TEXT, TIME, FLAG, TEXTS = "text", "time", "flag", "texts"
 ROW = {"at": TIME, "open": FLAG}
@@ -38,7 +47,7 @@ SHAPE = {
     "subject": {"id": TEXT, "type": TEXT, "roles": TEXTS, "projects": TEXTS, "training_until": TIME, "mfa": FLAG},
     "resource": {
         "type": TEXT, "id": TEXT, "project": TEXT, "zone": TEXT, "columns": TEXTS, "unclassified": TEXTS, "digest": TEXT,
-        "tier": TEXT, "author": TEXT, "checks": [CHECK], "findings": [FINDING],
+        "tier": TEXT, "author": TEXT, "check": TEXT, "checks": [CHECK], "findings": [FINDING],
         "approvals": [APPROVAL | {"digest": TEXT, "meaning": TEXT}],
     },
     "context": {
@@ -69,7 +78,7 @@ def judge(q: Any, datasets: Any) -> list[str] | dict[str, Any]:
         return ["unknown_tier"]
     if not s.get("id") or s.get("type") not in ("person", "service") or r.get("type") != KINDS[action]:
         return ["invalid_input"]
-    if (action in ("read", "promote") and "now" not in c) or (action in ("promote", "release", "admit") and not r.get("author")):
+    if (action in ("read", "promote") and "now" not in c) or (action in AUTHORED and not r.get("author")):
         return ["invalid_input"]
     if action == "read":
         return read(s, r, c, datasets if isinstance(datasets, dict) else {})
@@ -81,6 +90,8 @@ def judge(q: Any, datasets: Any) -> list[str] | dict[str, Any]:
         return distribute(s) or {}
     if action == "erase":
         return erase(s, r) or {}
+    if action in STEPS:
+        return step(action, s, r)
     if action == "export":
         return {} if "compliance-officer" in s.get("roles", []) else ["role_not_permitted"]
     return build(s, r)
@@ -263,6 +274,21 @@ def erase(s: Any, r: Any) -> list[str]:
     if r.get("project") is None or r["project"] not in s.get("projects", []):
         reasons.append("not_in_project")
     return reasons
+
+
+def step(action: str, s: Any, r: Any) -> list[str] | dict[str, Any]:
+    """Not in POLICY.md: by role, a person of the project, nobody on their own model, and of checks only two can be waived."""
+    reasons = []
+    held = [role for role in STEPS[action] if role in s.get("roles", [])]
+    if not held or (s["type"] != "person" and action != "submit"):
+        reasons.append("role_not_permitted")
+    if r.get("project") is None or r["project"] not in s.get("projects", []):
+        reasons.append("not_in_project")
+    if action in AUTHORED and r["author"] == s["id"]:
+        reasons.append("self_approval")
+    if action == "waive" and r.get("check") not in ("fairness", "explanation"):
+        reasons.append("check_not_waivable")
+    return reasons or {"roles": held}
 
 
 def promote(r: Any, c: Any) -> list[str]:

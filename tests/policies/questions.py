@@ -123,15 +123,46 @@ def distribute() -> dict[str, Any]:
     return question("distribute", {"id": "opa", "type": "service"}, {"type": "policies", "id": "bundle"})
 
 
+def step(action: str, role: str, **more: Any) -> dict[str, Any]:
+    resource = {"type": "model", "id": "readmission/ranks", "project": "readmission", "author": "dana", **more}
+    return question(action, person(role, id="vera"), resource)
+
+
+def waive() -> dict[str, Any]:
+    return step("waive", "model-validator", check="fairness")
+
+
+def close() -> dict[str, Any]:
+    return step("close", "compliance-officer")
+
+
+def deploy() -> dict[str, Any]:
+    return step("deploy", "operator")
+
+
+def reject() -> dict[str, Any]:
+    return step("reject", "data-steward")
+
+
+def withdraw() -> dict[str, Any]:
+    return step("withdraw", "model-validator")
+
+
+def submit() -> dict[str, Any]:
+    return step("submit", "data-scientist")
+
+
 GOOD = {
     "sandbox": sandbox, "live": live, "re_identification": re_identification, "break_glass": break_glass, "service": service,
     "build": build, "promote": promote, "release": release, "admit": admit, "export": export, "erase": erase,
-    "distribute": distribute,
+    "distribute": distribute, "waive": waive, "close": close, "deploy": deploy, "reject": reject, "withdraw": withdraw,
+    "submit": submit,
 }  # fmt: skip
 
 WORDS = (
     "dana", "sam", "sue", "vera", "carl", "scorer", "snapshot-builder", "person", "service", "read", "build", "promote",
-    "release", "admit", "export", "erase", "distribute", "opa", "live", "sandbox", "clinic", "bank",
+    "release", "admit", "export", "erase", "distribute", "opa", "waive", "close", "deploy", "reject", "withdraw", "submit",
+    "live", "sandbox", "clinic", "bank",
     "readmission", "data-scientist", "data-steward", "model-validator",
     "on-call",
     "privacy-officer", "compliance-officer", "operator", "output-checker", "model-debugging", "re-identification",

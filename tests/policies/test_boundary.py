@@ -13,9 +13,10 @@ import questions as q
 from click.testing import CliRunner, Result
 
 from gateway.commands.boundary import command
-from policies.boundary import ANY_OTHER, SERVICE, Entry, boundary, changes
+from policies.boundary import SERVICE, Entry, boundary, changes
 from policies.boundary_pages import html, markdown, rows
 from policies.bundle import DEFAULT_FOLDER, Bundle
+from policies.probes import ANY_OTHER
 
 BUNDLE = Bundle.load()
 ENTRIES = boundary(BUNDLE, q.DATASETS, processes=1)

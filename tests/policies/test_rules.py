@@ -70,6 +70,17 @@ PERMITS: list[tuple[Callable[[], Any], dict[str, Any], dict[str, Any]]] = [
     (q.release, {}, {}),
     (q.export, {}, {}),
     (q.export, {"context": OUT}, {}),
+    (q.waive, {}, {"roles": ["model-validator"]}),
+    (q.waive, {"subject.roles": ["operator", "compliance-officer", "model-validator"]},
+     {"roles": ["model-validator", "compliance-officer"]}),
+    (q.waive, {"resource.check": "explanation"}, {"roles": ["model-validator"]}),
+    (q.close, {}, {"roles": ["compliance-officer"]}),
+    (q.deploy, {}, {"roles": ["operator"]}),
+    (q.deploy, {"subject.mfa": False, "subject.training_until": OUT}, {"roles": ["operator"]}),
+    (q.reject, {"resource.author": OUT}, {"roles": ["data-steward"]}),
+    (q.withdraw, {"resource.author": OUT}, {"roles": ["model-validator"]}),
+    (q.submit, {"subject.id": "dana"}, {"roles": ["data-scientist"]}),
+    (q.submit, {"subject.type": "service", "resource.author": OUT}, {"roles": ["data-scientist"]}),
 ]  # fmt: skip
 
 
@@ -234,6 +245,27 @@ DENIES: list[tuple[Callable[[], Any], dict[str, Any], list[str]]] = [
     (q.export, {S + "roles": ["data-steward"]}, ["role_not_permitted"]),
     (q.export, {S + "roles": OUT}, ["role_not_permitted"]),
     (q.export, {R + "type": OUT}, ["invalid_input"]),
+    # steps on a model's way
+    (q.waive, {S + "roles": ["data-steward", "operator", "data-scientist"]}, ["role_not_permitted"]),
+    (q.waive, {S + "type": "service"}, ["role_not_permitted"]),
+    (q.waive, {S + "id": "dana"}, ["self_approval"]),
+    (q.waive, {R + "author": OUT}, ["invalid_input"]),
+    (q.waive, {R + "check": "artifact"}, ["check_not_waivable"]),
+    (q.waive, {R + "check": OUT}, ["check_not_waivable"]),
+    (q.waive, {R + "project": "other"}, ["not_in_project"]),
+    (q.close, {S + "roles": ["operator"], S + "id": "dana"}, ["role_not_permitted", "self_approval"]),
+    (q.close, {R + "author": ""}, ["invalid_input"]),
+    (q.deploy, {S + "roles": ["data-scientist", "data-steward", "compliance-officer"]}, ["role_not_permitted"]),
+    (q.deploy, {S + "roles": OUT}, ["role_not_permitted"]),
+    (q.deploy, {S + "id": "dana"}, ["self_approval"]),
+    (q.deploy, {S + "projects": OUT}, ["not_in_project"]),
+    (q.deploy, {R + "type": "dataset"}, ["invalid_input"]),
+    (q.reject, {S + "roles": ["data-scientist", "operator"]}, ["role_not_permitted"]),
+    (q.reject, {S + "type": "service"}, ["role_not_permitted"]),
+    (q.withdraw, {S + "roles": ["data-scientist", "operator"]}, ["role_not_permitted"]),
+    (q.withdraw, {R + "project": OUT}, ["not_in_project"]),
+    (q.submit, {S + "roles": ["model-validator"]}, ["role_not_permitted"]),
+    (q.submit, {R + "project": "other"}, ["not_in_project"]),
 ]  # fmt: skip
 
 

@@ -151,6 +151,23 @@ def test_nothing_is_deployed_that_is_not_approved_or_whose_bytes_changed(gate):
     assert gate.store.deployed() == []
 
 
+@pytest.mark.parametrize(
+    ("by", "reasons"),
+    [
+        (Actor("steve", "person", ("data-scientist", "data-steward", "compliance-officer")), ("role_not_permitted",)),
+        (Actor("dana", "person", ("data-scientist", "operator")), ("self_approval",)),
+        (Actor("pipeline", "service", ("operator",)), ("role_not_permitted",)),
+    ],
+)
+def test_policy_says_who_deploys_whatever_was_approved(gate, by: Actor, reasons: tuple[str, ...]):
+    promotion = gate.approve(gate.checked())
+    with pytest.raises(DeploymentRefused) as refused:
+        gate.deploy(promotion, by=by)
+    assert refused.value.reasons == reasons and refused.value.decision_id
+    assert gate.store.deployed() == []
+    assert gate.deploy(promotion, by=Actor("olga", "person", ("operator",))).state is State.DEPLOYED
+
+
 def test_a_finding_opened_after_approval_stops_deployment(gate):
     promotion = gate.approve(gate.checked())
     gate.connection.execute("INSERT INTO promotion.findings VALUES (%s, 'late', 'critical', 'found', true)", (promotion.id,))

@@ -6,12 +6,15 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from door_three import DANA, LOW, NOW, SAM, TEXT, VALERIE, Gate
+from door_three import DANA, LOW, NOW, SAM, TEXT, VALERIE, Gate, subject
 from psycopg_pool import ConnectionPool
 
 from compliance.attestations import verify_envelope
 from compliance.entries import Actor
 from gateway import checking
+from policies.bundle import Bundle
+from policies.client import PolicyClient
+from policies.embedded import EmbeddedEngine
 from promotion import requests, waivers
 from promotion.checks.context import Finding
 from promotion.errors import ApprovalRefused, DeploymentRefused, FindingNotFound, WaiverRefused, WrongState
@@ -35,10 +38,9 @@ def unfair(gate: Gate) -> Promotion:
 
 
 def waive(gate: Gate, promotion: Promotion, check: str = "fairness", **given) -> Promotion:
-    waivable = gate.policy.engine.bundle.data["promotion"]["waivable_checks"]
-    said = {"by": VALERIE, "why": "The groups differ in need.", "until": MONTH, "now": NOW} | given
+    said = {"by": VALERIE, "why": "The groups differ in need.", "until": MONTH, "now": NOW, "decide": gate.policy.decide} | given
     with gate.connection.transaction():
-        return waivers.waive(gate.connection, promotion.id, check, waivable=waivable, signer=gate.signer, **said)
+        return waivers.waive(gate.connection, promotion.id, check, signer=gate.signer, subject=subject(said["by"]), **said)
 
 
 def both(gate: Gate, promotion: Promotion, **given) -> Promotion:
@@ -94,7 +96,8 @@ def test_the_waiver_is_signed_and_the_approval_and_deployment_name_it(gate: Gate
     [
         ({"by": Actor("dana", "person", ("data-scientist", "model-validator"))}, ("self_approval",)),
         ({"by": SAM}, ("role_not_permitted",)),
-        ({"check": "performance"}, ()),
+        ({"by": Actor("valerie", "service", ("model-validator",))}, ("role_not_permitted",)),
+        ({"check": "performance"}, ("check_not_waivable",)),
         ({"check": "explanation"}, ()),
         ({"until": NOW}, ()),
         ({"until": NOW + timedelta(days=400)}, ()),
@@ -118,10 +121,13 @@ def test_policy_does_not_take_a_waiver_of_a_check_it_does_not_let_be_waived(gate
         gate.check(made, name)
     gate.check(made, "performance", "failed")
     promotion = requests.move(gate.connection, made.id, State.AWAITING_APPROVAL, actor=DANA, now=NOW)
+    promoting = gate.policy.engine.bundle.data["promotion"] | {"waivable_checks": ["performance"]}
+    lax = {**gate.policy.engine.bundle.data, "promotion": promoting}
+    laxer = PolicyClient(EmbeddedEngine(Bundle(gate.policy.engine.bundle.modules, lax, "earlier")))
     with gate.connection.transaction():
         waivers.waive(
-            gate.connection, promotion.id, "performance", by=VALERIE, why="Never mind.", until=MONTH,
-            waivable=["performance"], signer=gate.signer, now=NOW,
+            gate.connection, promotion.id, "performance", by=VALERIE, subject=subject(VALERIE), why="Never mind.", until=MONTH,
+            signer=gate.signer, decide=laxer.decide, now=NOW,
         )  # fmt: skip
     with pytest.raises(ApprovalRefused) as refused:
         gate.approve(promotion)
@@ -143,7 +149,10 @@ def test_a_finding_is_closed_with_a_reason_once_by_somebody_else_than_the_author
 
     def close(by: Actor, finding: str = "late") -> None:
         with gate.connection.transaction():
-            waivers.close_finding(gate.connection, promotion.id, finding, by=by, why="Looked into.", now=NOW)
+            waivers.close_finding(
+                gate.connection, promotion.id, finding, by=by, subject=subject(by), why="Looked into.",
+                decide=gate.policy.decide, now=NOW,
+            )  # fmt: skip
 
     with pytest.raises(ApprovalRefused):
         gate.approve(promotion)
@@ -162,7 +171,10 @@ def test_a_finding_is_closed_with_a_reason_once_by_somebody_else_than_the_author
 
 def test_closing_the_finding_alone_does_not_make_the_check_pass(gate: Gate) -> None:
     promotion = unfair(gate)
-    waivers.close_finding(gate.connection, promotion.id, "fairness-1", by=VALERIE, why="Known.", now=NOW)
+    waivers.close_finding(
+        gate.connection, promotion.id, "fairness-1", by=VALERIE, subject=subject(VALERIE), why="Known.",
+        decide=gate.policy.decide, now=NOW,
+    )  # fmt: skip
     with pytest.raises(ApprovalRefused) as refused:
         gate.approve(promotion)
     assert "check_failed" in refused.value.reasons

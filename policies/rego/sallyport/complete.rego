@@ -24,6 +24,8 @@ time_given if {
 	asked.now
 } else if {
 	asked.action in {"build", "distribute", "erase", "release", "admit", "export"}
+} else if {
+	data.sallyport.steps.asks
 }
 
 # Whoever made it cannot be told from whoever approves it when the author is not named.
@@ -32,5 +34,5 @@ author_given if {
 } else if {
 	asked.resource.author != ""
 } else if {
-	asked.action in {"build", "distribute", "erase", "export"}
+	asked.action in {"build", "distribute", "erase", "export", "submit", "reject", "withdraw"}
 }

@@ -34,6 +34,8 @@ decision := told if {
 # What the action is done to. The commonest first, here and below: what need not be looked at takes no time.
 resource_type := "dataset" if {
 	asked.action == "read"
+} else := "model" if {
+	data.sallyport.steps.asks
 } else := {"build": "snapshot", "erase": "dataset", "distribute": "policies", "promote": "model", "release": "egress", "admit": "ingress", "export": "audit"}[asked.action]
 
 # METADATA

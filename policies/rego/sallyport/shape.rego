@@ -28,7 +28,7 @@ subject_typed(subject) if {
 }
 
 resource_typed(resource) if {
-	types.texts(resource, ["type", "id", "project", "zone", "digest", "tier", "author"])
+	types.texts(resource, ["type", "id", "project", "zone", "digest", "tier", "author", "check"])
 	types.lists(resource, ["columns", "unclassified"])
 	rows_typed(object.filter(resource, ["checks", "findings", "approvals"]))
 }

@@ -37,7 +37,9 @@ reasons := data.sallyport.live.reasons if {
 	way == "promote"
 } else := data.sallyport.release.reasons if {
 	way in {"release", "admit"}
-} else := data.sallyport.export.reasons
+} else := data.sallyport.export.reasons if {
+	way == "export"
+} else := data.sallyport.steps.reasons
 
 # METADATA
 # title: On what terms
@@ -52,4 +54,6 @@ obligations := data.sallyport.live.obligations if {
 	way == "break_glass"
 } else := data.limits.snapshot if {
 	way == "build"
+} else := data.sallyport.steps.obligations if {
+	data.sallyport.steps.asks
 } else := {}
