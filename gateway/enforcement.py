@@ -19,6 +19,7 @@ from gateway.tracing import span
 from policies.bundle import Bundle
 from policies.client import PolicyClient
 from policies.decisions import Decision
+from policies.embedded import EmbeddedEngine
 
 
 class Enforcer:
@@ -33,6 +34,7 @@ class Enforcer:
         clock: Callable[[], datetime],
     ) -> None:
         self._client, self._pool, self._datasets, self._clock = client, pool, datasets, clock
+        self._here: PolicyClient | None = None
 
     @property
     def policies(self) -> Bundle:
@@ -45,13 +47,14 @@ class Enforcer:
         return self._client.digest
 
     def decide(
-        self, input: Mapping[str, Any], *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None
-    ) -> Decision:
+        self, input: Mapping[str, Any], *, datasets: Mapping[str, Any] | None = None, decision_id: str | None = None,
+        client: PolicyClient | None = None,
+    ) -> Decision:  # fmt: skip
         """The decision on `input`, already in the ledger; a failure to record it raises, so nothing goes ahead."""
         decision_id = decision_id or uuid4().hex
         with span("decide", decision_id=decision_id):
             known = self._datasets() if datasets is None else datasets
-            decision = self._client.decide(input, datasets=known, decision_id=decision_id)
+            decision = (client or self._client).decide(input, datasets=known, decision_id=decision_id)
             with self._pool.connection() as connection:
                 self._record(connection, input, decision)
         return decision
@@ -65,6 +68,15 @@ class Enforcer:
     ) -> Decision:
         """Policy allows `subject` to do `action` on `resource` now; otherwise Denied is raised."""
         decision = self.decide(self.question(subject, action, resource, context))
+        if not decision.allow:
+            raise Denied(decision, what)
+        return decision
+
+    def require_here(self, subject: Subject, action: str, resource: Mapping[str, Any], *, what: str) -> Decision:
+        """As `require`, decided by the same policies in this process, as the server that decides may be the one who asks."""
+        if self._here is None:
+            self._here = PolicyClient(EmbeddedEngine(self.policies))
+        decision = self.decide(self.question(subject, action, resource), datasets={}, client=self._here)
         if not decision.allow:
             raise Denied(decision, what)
         return decision

@@ -13,8 +13,9 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from gateway.composition import Services, compose
-from gateway.console import WRONG_USAGE
+from gateway.console import WRONG_USAGE, say
 from gateway.errors import GatewayError, SettingsInvalid
+from gateway.policy_signing import PolicySigner
 from gateway.settings import Settings
 
 WHAT_TO_DO = {
@@ -44,7 +45,26 @@ def begin(*, writes: bool = True) -> Services:
     logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)
     if writes:
         given.home.prepare()
+    for sentence in doubts(given):
+        say(f"sallyport: {sentence}")
     return given
+
+
+def doubts(given: Services) -> list[str]:
+    """What a server starts in spite of, in sentences: an OPA server that has none of our policies, or no key to sign them."""
+    if not given.settings.opa_url:
+        return []
+    found = []
+    try:
+        PolicySigner(given.vault)
+    except GatewayError as error:
+        found.append(f"{error} So no OPA server is given the policies' bundle.")
+    if not given.policy.engine.healthy():
+        found.append(
+            "The OPA server does not answer, or has taken no bundle yet: one whose signature it cannot verify it refuses."
+            " Until it has the policies, whoever asks is denied."
+        )
+    return found
 
 
 def address(url: str, listen_host: str | None) -> tuple[str, int]:

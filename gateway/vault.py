@@ -24,6 +24,7 @@ SECONDS_TO_ANSWER = 10
 DRIPPING = 2  # times as long for a whole answer
 SIGNING_KEY = "sallyport-evidence"
 PROJECTS_KEY = "sallyport-projects"
+POLICIES_KEY = "sallyport-policies"
 RENEW_BEFORE_SECONDS = 60
 KNOWN_KEYS_SECONDS = 5  # a rotated key is trusted everywhere after that
 

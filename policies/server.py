@@ -58,11 +58,16 @@ class ServerEngine:
         return self._bounded(lambda: self._ask(input, datasets))
 
     def healthy(self) -> bool:
-        """The server says it is well."""
+        """The server says it is well, and has taken every bundle that it is to fetch: one that it refused it has not."""
         try:
-            return bool(self._bounded(self._client.check_health))
+            return bool(self._bounded(self._well))
         except EngineFailed:
             return False
+
+    def _well(self) -> bool:
+        client = self._client
+        root = client.root_url.removesuffix("/v1")
+        return bool(client._session.get(f"{root}/health", params={"bundles": "true"}, timeout=client.timeout).status_code == 200)
 
     def _bounded(self, work: Callable[[], Any]) -> Any:
         """What `work` gives, if in time. The library's timeout is for each byte; a server may send one now and then."""

@@ -1,4 +1,7 @@
-"""`/v1/policy`: the policies in force for OPA servers that fetch their bundle, and what each change of them turned."""
+"""`/v1/policy`: the policies in force, signed, for OPA servers that fetch their bundle, and what each change of them turned.
+
+OPA's bundle service protocol, and its bundle signatures: a server that has the key takes nothing that the key did not sign.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from fastapi import APIRouter, Header, Response
 from gateway.api.audit import require
 from gateway.api.dependencies import Asking, Given, Moment
 from gateway.catalog import datasets, policies
-from policies.served import opa_bundle
+from gateway.policy_signing import PolicySigner
+from policies.served import SCOPE, bundle_files, packed, signature
 
 router = APIRouter(tags=["decisions"], prefix="/policy")
 
@@ -28,16 +32,27 @@ def changes(
 
 @router.get("/bundle", response_class=Response, responses={200: {"content": {"application/gzip": {}}}, 304: {}})
 def bundle(given: Given, asking: Asking, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """A bundle for OPA of the policies in force and today's contracts; nothing where `If-None-Match` names it already.
+    """A signed bundle for OPA of the policies in force and today's contracts; nothing where `If-None-Match` names it already.
 
-    The revision is the policies' digest, as in every decision; the ETag is the digest of the bundle's bytes.
+    The revision is the policies' digest, as in every decision; the ETag is the digest of what is signed and of the key's name.
     """
-    given.enforcer.require(asking, "distribute", {"type": "policies", "id": "bundle"}, what="fetch the policies")
+    given.enforcer.require_here(asking, "distribute", {"type": "policies", "id": "bundle"}, what="fetch the policies")
     with given.pool.connection() as connection:
         known = datasets.policy_data(connection)
-    content = opa_bundle(given.enforcer.policies, known)
-    tag = f'"{hashlib.sha256(content).hexdigest()}"'
+    files = bundle_files(given.enforcer.policies, known)
+    signer = PolicySigner(given.vault)
+    tag = f'"{hashlib.sha256(packed(files) + signer.keyid.encode()).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and tag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type="application/gzip", headers=headers)
+    signed = files | {".signatures.json": signature(files, signer)}
+    return Response(packed(signed), media_type="application/gzip", headers=headers)
+
+
+@router.get("/keys")
+def keys(given: Given, asking: Asking) -> dict[str, Any]:
+    """The public keys that the policies' bundle is verified with, by their names, in the form of OPA's configuration."""
+    given.enforcer.require_here(asking, "distribute", {"type": "policies", "id": "keys"}, what="see the policies' keys")
+    signer = PolicySigner(given.vault)
+    known = {name: {"algorithm": signer.algorithm, "key": pem} for name, pem in signer.public_keys().items()}
+    return {"keys": known, "newest": signer.keyid, "scope": SCOPE}

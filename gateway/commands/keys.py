@@ -31,7 +31,7 @@ def show(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name", type=click.Choice(["evidence", "projects"]))
+@click.argument("name", type=click.Choice(["evidence", "projects", "policies"]))
 @click.option("--json", "as_json", is_flag=True, help="The new version as JSON on standard output.")
 def rotate(name: str, as_json: bool) -> None:
     """Give the key NAME a new version. What was signed before still verifies; pseudonyms stay the same."""

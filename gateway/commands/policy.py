@@ -20,7 +20,7 @@ from gateway.console import emit_json, fail, say, table
 from policies.bundle import DEFAULT_FOLDER, Bundle
 from policies.errors import PoliciesError
 from policies.replay import Recorded, replay
-from policies.served import write_opa_bundle
+from policies.served import opa_config, write_opa_bundle
 
 PAGE = 5_000
 COUNTED = ("decided", "turned", "would_be_denied", "would_be_allowed")
@@ -153,6 +153,30 @@ def build(out: Path, data: Path | None, policies: Path | None) -> None:
     except OSError as error:
         fail("unwritable", f"{out} cannot be written: {error.strerror}.")
     emit_json({"bundle": str(out), "revision": bundle.digest, "modules": len(bundle.modules)})
+
+
+@command.command(name="server-config")
+@click.option("--as", "user", envvar="SALLYPORT_USER", help="Who asks the gateway; needs the role compliance-officer.")
+@click.option("--gateway", "address", help="The gateway's address as the OPA server sees it; default: this client's own.")
+@click.option("--token-path", default="/run/secrets/sallyport-token", show_default=True, help="Where the server finds its token.")
+def server_config(user: str | None, address: str | None, token_path: str) -> None:
+    """Write the configuration of an OPA server that fetches the policies and takes only what their key signed."""
+    import yaml
+
+    from gateway.client import Refusal
+    from gateway.commands.caller import NEXT_STEPS, connect
+    from gateway.errors import GatewayError
+    from gateway.settings import Settings
+
+    try:
+        gateway = connect(user)
+        known = gateway.get("/v1/policy/keys")
+    except Refusal as refusal:
+        fail(refusal.problem_code, str(refusal), NEXT_STEPS.get(refusal.problem_code))
+    except GatewayError as error:
+        fail(error.code, str(error), NEXT_STEPS.get(error.code))
+    url = (address or Settings.load().gateway_url).rstrip("/")
+    click.echo(yaml.safe_dump(opa_config(known["keys"], known["scope"], url, token_path), sort_keys=False), nl=False)
 
 
 def _load(folder: Path | None) -> Bundle:

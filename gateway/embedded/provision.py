@@ -13,7 +13,7 @@ from typing import Any
 from gateway.access import certificates
 from gateway.embedded import openbao
 from gateway.embedded.home import Home, write_private
-from gateway.vault import PROJECTS_KEY, SIGNING_KEY, new_client, translated
+from gateway.vault import POLICIES_KEY, PROJECTS_KEY, SIGNING_KEY, new_client, translated
 
 AUDIENCE = "sallyport"
 DAY = 86_400
@@ -41,6 +41,8 @@ READERS = ("snapshot-builder", "promotion-checker")  # services that read live t
 GATEWAY_POLICY = f"""
 path "transit/sign/{SIGNING_KEY}" {{ capabilities = ["update"] }}
 path "transit/keys/{SIGNING_KEY}" {{ capabilities = ["read"] }}
+path "transit/sign/{POLICIES_KEY}" {{ capabilities = ["update"] }}
+path "transit/keys/{POLICIES_KEY}" {{ capabilities = ["read"] }}
 path "transit/datakey/plaintext/{PROJECTS_KEY}" {{ capabilities = ["update"] }}
 path "transit/decrypt/{PROJECTS_KEY}" {{ capabilities = ["update"] }}
 path "database/roles" {{ capabilities = ["list"] }}
@@ -59,6 +61,8 @@ OPERATOR_POLICY = f"""
 path "sys/storage/raft/snapshot" {{ capabilities = ["read", "sudo"] }}
 path "transit/keys/{SIGNING_KEY}/rotate" {{ capabilities = ["update"] }}
 path "transit/keys/{PROJECTS_KEY}/rotate" {{ capabilities = ["update"] }}
+path "transit/keys/{POLICIES_KEY}/rotate" {{ capabilities = ["update"] }}
+path "transit/keys/{POLICIES_KEY}" {{ capabilities = ["read"] }}
 path "transit/keys/{SIGNING_KEY}" {{ capabilities = ["read"] }}
 path "transit/keys/{PROJECTS_KEY}" {{ capabilities = ["read"] }}
 path "transit/rewrap/{PROJECTS_KEY}" {{ capabilities = ["update"] }}
@@ -103,6 +107,7 @@ def renew(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     """OpenBao has what this release needs; people, services and keys that were there stay as they are."""
     client = new_client(openbao.address(home), root_token)
     _mounts(client)
+    _policies_key(client)
     _database(home, client, passwords["vault_admin"])
     _issuer(home, client)
     _policies(client)
@@ -125,6 +130,7 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
     _write_when_upgraded(client, "sallyport/database", passwords)
     translated(lambda: client.secrets.transit.create_key(SIGNING_KEY, key_type="ed25519"))
     translated(lambda: client.secrets.transit.create_key(PROJECTS_KEY, key_type="aes256-gcm96"))
+    _policies_key(client)
     _database(home, client, passwords["vault_admin"])
     _issuer(home, client)
     _policies(client)
@@ -135,6 +141,11 @@ def configure(home: Home, root_token: str, passwords: dict[str, str]) -> None:
         _person(home, client, name, role)
     for name in SERVICES:
         _service(home, client, name)
+
+
+def _policies_key(client: Any) -> None:
+    """The key that signs the policies' bundle exists; one that was there stays as it is."""
+    translated(lambda: client.secrets.transit.create_key(POLICIES_KEY, key_type="ecdsa-p256"))
 
 
 def _policies(client: Any) -> None:

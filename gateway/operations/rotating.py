@@ -15,12 +15,13 @@ from gateway.embedded import openbao, postgres, processes, stack
 from gateway.embedded.home import Home
 from gateway.errors import GatewayError, VaultError
 from gateway.operations.backups import foundations, operator
-from gateway.vault import PROJECTS_KEY, SIGNING_KEY, translated
+from gateway.vault import POLICIES_KEY, PROJECTS_KEY, SIGNING_KEY, translated
 
 # The word a person says -> the key in Vault and what it does.
 KEYS = {
     "evidence": (SIGNING_KEY, "signs checkpoints, checks, approvals and snapshots"),
     "projects": (PROJECTS_KEY, "wraps each project's pseudonym key"),
+    "policies": (POLICIES_KEY, "signs the policies' bundle that OPA servers fetch"),
 }
 PARTS = ("gateway", "model_server", "worker")  # what signs, and so has to learn of a new version
 

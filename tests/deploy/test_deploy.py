@@ -116,6 +116,31 @@ def test_selectors_match_the_pods_they_are_for(rendered: list[dict[str, Any]]) -
         assert any(selector.items() <= label.items() for label in labels), selector
 
 
+def test_servers_that_fetch_signed_policies_have_the_configuration_and_reach_the_gateway(helm: str) -> None:
+    options = [word for setting in (*SET, "opa.configSecret=sallyport-opa") for word in ("--set", setting)]
+    command = [helm, "template", "r", str(CHART), *KUBERNETES, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    for name in ("gateway", "worker", "model-server"):
+        pod = pods(objects)[f"r-{name}"]
+        server = next(one for one in pod["containers"] if one["name"] == "opa")
+        host = "127.0.0.1" if name == "gateway" else "r-gateway"
+        assert server["env"] == [{"name": "SALLYPORT_BUNDLE_URL", "value": f"http://{host}:8080"}]
+        assert "--config-file=/etc/opa/opa.yaml" in server["args"] and server["volumeMounts"][0]["name"] == "opa"
+        assert any(volume.get("secret", {}).get("secretName") == "sallyport-opa" for volume in pod["volumes"])
+        if name != "gateway":
+            ways = of_kind(objects, "NetworkPolicy")[f"r-{name}"]["spec"]["egress"]
+            assert any(rule["ports"] == [{"port": 8080}] for rule in ways)
+
+
+def test_the_compose_file_for_signed_policies_adds_to_what_is_there() -> None:
+    added = yaml.safe_load((DEPLOY / "compose.signed-policies.yaml").read_text("utf-8"))
+    assert set(added["services"]) == {"opa"} <= set(COMPOSE["services"])
+    assert set(added["services"]["opa"]["secrets"]) == set(added["secrets"])
+    config = f"--config-file=/run/secrets/{added['services']['opa']['secrets'][0]}"
+    assert added["services"]["opa"]["command"] == [*COMPOSE["services"]["opa"]["command"], config]
+
+
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 OURS = ("gateway", "worker", "model-server", "mlflow", "migrate")
 

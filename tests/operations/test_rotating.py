@@ -16,6 +16,7 @@ from gateway.composition import compose
 from gateway.embedded import postgres
 from gateway.embedded.home import Home
 from gateway.operations import rotating
+from gateway.policy_signing import PolicySigner
 from gateway.settings import Settings
 
 
@@ -41,6 +42,17 @@ def test_after_a_rotation_evidence_is_signed_by_the_new_version_and_the_old_is_s
     items = as_user("carl").get("/v1/audit/entries", text="sallyport-evidence", limit=100)["items"]
     assert [item["type"] for item in items][-2:] == ["key:rotation-started", "key:rotated"]
     assert items[-1]["actor"]["id"].startswith("account:")
+
+
+def test_policies_are_signed_by_the_newest_version_and_the_old_is_still_told(stack_home: Path) -> None:
+    services = compose(Settings.load())
+    try:
+        made = rotating.rotate(Home(stack_home), "policies")
+        signer = PolicySigner(services.vault)
+        assert signer.keyid == f"sallyport-policies:v{made.version}" and len(signer.sign(b"x")) == 64
+        assert len(signer.public_keys()) == made.version > 1
+    finally:
+        services.close()
 
 
 def test_a_projects_key_is_wrapped_anew_and_stays_the_same(stack_home: Path, clinic: Path) -> None:

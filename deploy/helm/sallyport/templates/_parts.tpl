@@ -53,10 +53,18 @@ seccompProfile: {type: RuntimeDefault}
 
 {{- define "sallyport.opa" -}}
 - name: opa
-  image: {{ .Values.opa.image | quote }}
+  image: {{ .root.Values.opa.image | quote }}
+  {{- if .root.Values.opa.configSecret }}
+  args: [run, --server, "--addr=127.0.0.1:8181", --disable-telemetry, --config-file=/etc/opa/opa.yaml]
+  env:
+    # The gateway's own server asks the gateway beside it, which is not ready before it has the policies.
+    - {name: SALLYPORT_BUNDLE_URL, value: {{ ternary "http://127.0.0.1:8080" (printf "http://%s-gateway:8080" .root.Release.Name) (eq .part "gateway") | quote }}}
+  volumeMounts: [{name: opa, mountPath: /etc/opa, readOnly: true}]
+  {{- else }}
   args: [run, --server, "--addr=127.0.0.1:8181", --disable-telemetry]   # the gateway gives it the policies and checks their digest
-  securityContext: {{- include "sallyport.confined" . | nindent 4 }}
-  resources: {{- toYaml .Values.resources.opa | nindent 4 }}
+  {{- end }}
+  securityContext: {{- include "sallyport.confined" .root | nindent 4 }}
+  resources: {{- toYaml .root.Values.resources.opa | nindent 4 }}
 {{- end }}
 
 {{- define "sallyport.mounts" -}}
