@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.airlock import disclosure, images, office, tables
+from sandbox.airlock import disclosure, images, listed, office, tables
 from sandbox.airlock.findings import Finding, Text
 from sandbox.airlock.kinds import kind_of
 
@@ -49,8 +49,10 @@ class Report:
         self.findings += [*images.jpeg(name, content), _picture(name)]
 
     def _text(self, name: str, content: bytes) -> None:
-        for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
-            self.texts.append(Text(name, f"line {number}", line))
+        lines = content.decode("utf-8").splitlines()
+        self.texts += [Text(name, f"line {number}", line) for number, line in enumerate(lines, 1)]
+        if first := listed.first_line_of_table(lines):
+            self.findings.append(Finding("table_in_text", "judge", name, f"line {first}", listed.IN_TEXT))
 
     def _table(self, name: str, content: bytes) -> None:
         self._rows(name, tables.parse_csv(content.decode("utf-8")))
@@ -66,9 +68,9 @@ class Report:
     def _json(self, name: str, content: bytes) -> None:
         value = json.loads(content)
         self.texts += [Text(name, where, text) for where, text in strings(value, "")]
-        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            header = list(value[0])
-            self._rows(name, [header, *([str(row.get(column, "")) for column in header] for row in value)])
+        for where, rows in listed.tables(value):
+            self._rows(name, rows, where)
+        self.findings += [Finding("numbers", "judge", name, where[:80], listed.SENTENCE) for where in listed.numbers(value)]
 
     def _notebook(self, name: str, content: bytes) -> None:
         book = json.loads(content)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
+from sandbox.airlock import packed
 from sandbox.airlock.findings import Finding, Text
 
-MOST_PARTS = 2_000
-MOST_UNPACKED = 200 << 20
+# Attributes whose values a person reads.
+SAID = {"descr", "title", "prompt", "promptTitle", "error", "errorTitle", "tooltip", "display", "formatCode"}
+ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([^\"']*)")
 ATTACHED = (".zip", ".xlsx", ".docx", ".ods", ".bin", ".exe", ".7z", ".gz", ".tar", ".rar", ".parquet", ".pkl")
+# What a spreadsheet of cells is made of; every other part could carry anything.
+XLSX_PARTS = re.compile(
+    r"\[Content_Types\]\.xml|_rels/\.rels|docProps/(core|app|custom)\.xml|xl/(_rels/)?workbook\.xml(\.rels)?|xl/sharedStrings\.xml"
+    r"|xl/(styles|metadata|calcChain)\.xml|xl/theme/[^/]+\.xml|xl/(worksheets|drawings|tables)/(_rels/)?[^/]+\.xml(\.rels)?"
+)
+ODS_PARTS = re.compile(r"mimetype|(content|meta|styles|settings)\.xml|manifest\.rdf|META-INF/manifest\.xml|Configurations2/.*")
+EMPTY = "Configurations2"
+READ_APART = re.compile(r"mimetype|meta\.xml|docProps/.*|xl/sharedStrings\.xml|xl/worksheets/[^/]+\.xml")
 DRAWN = (".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", ".tiff")
 
 
@@ -30,7 +39,7 @@ def read(name: str, content: bytes) -> Book:
     """The spreadsheet's sheets and findings; what cannot be read whole is a finding of its own."""
     book = Book()
     try:
-        parts = _parts(content)
+        parts = packed.parts(content)
         _attached(name, parts, book)
         (_ods if name.lower().endswith(".ods") else _xlsx)(name, parts, book)
     except (zipfile.BadZipFile, ElementTree.ParseError, ValueError, KeyError, RuntimeError, IndexError):
@@ -40,19 +49,8 @@ def read(name: str, content: bytes) -> Book:
     return book
 
 
-def _parts(content: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        listed = archive.infolist()
-        if len(listed) > MOST_PARTS or sum(part.file_size for part in listed) > MOST_UNPACKED:
-            raise ValueError("too large")
-        parts = {}
-        for part in listed:
-            with archive.open(part) as opened:
-                parts[part.filename] = opened.read(MOST_UNPACKED + 1)
-        return parts
-
-
 def _attached(name: str, parts: dict[str, bytes], book: Book) -> None:
+    known = ODS_PARTS if name.lower().endswith(".ods") else XLSX_PARTS
     for part, content in parts.items():
         suffix = PurePosixPath(part).suffix.lower()
         if suffix in ATTACHED or content.startswith(b"PK\x03\x04") or "embeddings/" in part or "vbaProject" in part:
@@ -65,17 +63,28 @@ def _attached(name: str, parts: dict[str, bytes], book: Book) -> None:
             )
         elif re.search(r"(comments|threadedComment|persons?/|notesSlide)", part):
             book.findings.append(Finding("comment", "stop", name, part, "Cells carry comments; remove them."))
-        elif re.search(r"(externalLink|connections\.xml|pivotCache|queryTable)", part):
+        elif re.search(r"(externalLink|connections\.xml|pivotCache|queryTable|charts?/)", part):
             book.findings.append(
                 Finding(
-                    "source_data", "stop", name, part, "The file carries rows or a link of its source (pivot cache, connection)."
+                    "source_data",
+                    "stop",
+                    name,
+                    part,
+                    "The file carries rows or a link of its source (chart, pivot cache, connection).",
                 )
             )
+        elif not known.fullmatch(part) or (content and part.startswith(EMPTY)):
+            book.findings.append(Finding("unknown_part", "stop", name, part[:80], "A part that no plain spreadsheet has."))
+        elif content and not READ_APART.fullmatch(part):
+            book.texts += _said(name, part, _xml(content))
 
 
 def _xml(content: bytes) -> ElementTree.Element:
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise ValueError("a document type")
+    said = ENCODING.match(content)
+    if b"\x00" in content or (said and said[1].lower() != b"utf-8"):
+        raise ValueError("another encoding, in which what follows would not be seen")
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"<!--" in content or content.count(b"<?") > 1:
+        raise ValueError("a document type, a comment or an instruction")
     return ElementTree.fromstring(content)  # noqa: S314 - no document types, bounded, and run in the jail
 
 
@@ -85,6 +94,15 @@ def _local(element: ElementTree.Element) -> str:
 
 def _value(element: ElementTree.Element, attribute: str) -> str:
     return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == attribute), "")
+
+
+def _said(name: str, part: str, root: ElementTree.Element) -> list[Text]:
+    """What a person may read in a part, but for its cells: headers, choices, drawn words, names and formats."""
+    cells = {id(e) for cell in root.iter() if _local(cell) in ("c", "table-cell") for e in cell.iter()}
+    others = [e for e in root.iter() if id(e) not in cells]
+    words = [text for e in others for text in (e.text, e.tail) if text and text.strip()]
+    words += [value for e in others for key, value in e.attrib.items() if key in SAID]
+    return [Text(name, part, text) for text in words]
 
 
 def _xlsx(name: str, parts: dict[str, bytes], book: Book) -> None:
@@ -105,6 +123,7 @@ def _xlsx(name: str, parts: dict[str, bytes], book: Book) -> None:
         root = _xml(parts[part])
         _hidden(name, part, root, book)
         book.sheets[part] = _rows(root, shared)
+        book.texts += _said(name, part, root)
     used = {cell for rows in book.sheets.values() for row in rows for cell in row}
     for left in set(shared) - used:
         book.texts.append(Text(name, "a text no cell shows", left))
@@ -115,12 +134,18 @@ def _xlsx(name: str, parts: dict[str, bytes], book: Book) -> None:
 
 def _hidden(name: str, part: str, root: ElementTree.Element, book: Book) -> None:
     elements = list(root.iter())
-    if any(_local(e) in ("row", "col") and e.get("hidden") in ("1", "true") for e in elements):
+    if any(_local(e) in ("row", "col") and (e.get("hidden") in ("1", "true") or _flat(e)) for e in elements):
         book.findings.append(Finding("hidden_cells", "stop", name, part, "Rows or columns are hidden; remove or show them."))
     if any(_local(e) == "f" for e in elements):
         book.findings.append(
             Finding("formula", "stop", name, part, "Cells hold formulas, which tell of other cells; paste values instead.")
         )
+
+
+def _flat(element: ElementTree.Element) -> bool:
+    """A row or column of less than a point is not to be seen either."""
+    size = element.get("ht" if _local(element) == "row" else "width")
+    return size is not None and float(size) < 1
 
 
 def _rows(root: ElementTree.Element, shared: list[str]) -> list[list[str]]:
@@ -163,6 +188,12 @@ def _ods(name: str, parts: dict[str, bytes], book: Book) -> None:
             )
         if kind == "table-cell" and _value(element, "formula"):
             book.findings.append(Finding("formula", "stop", name, "content.xml", "Cells hold formulas; paste values instead."))
+        if kind == "covered-table-cell" and (_value(element, "value") or "".join(element.itertext()).strip()):
+            book.findings.append(Finding("hidden_cells", "stop", name, "content.xml", "A joined cell covers another's value."))
+        if kind in ("tracked-changes", "scripts", "object") and len(element):
+            book.findings.append(
+                Finding("source_data", "stop", name, "content.xml", "The file keeps what was changed, a program or an object.")
+            )
         if kind == "annotation":
             book.findings.append(Finding("comment", "stop", name, "content.xml", "Cells carry comments; remove them."))
         if kind == "table":
@@ -177,7 +208,8 @@ def _ods_rows(table: ElementTree.Element) -> list[list[str]]:
     for row in (element for element in table.iter() if _local(element) == "table-row"):
         cells = []
         for cell in (element for element in row if _local(element) == "table-cell"):
-            words = " ".join("".join(e.itertext()) for e in cell if _local(e) == "p")
+            shown = " ".join("".join(e.itertext()) for e in cell if _local(e) == "p")
+            words = _value(cell, "value") or shown  # the number itself, whatever is shown of it
             again = min(int(_value(cell, "number-columns-repeated") or 1), 1_000)
             cells += [words] * (again if words else min(again, 50))
         rows.append(cells)

@@ -77,6 +77,8 @@ def read(name: str, rows: Sequence[Sequence[str]], declared: Declared) -> Table 
     if len(rows) < 2 or len(rows) > MOST_ROWS:
         return None
     header = [column.strip() for column in rows[0]]
+    if any(part.strip() for row in rows[1:] for part in row[len(header) :]):
+        return None
     body = [[*row, *[""] * (len(header) - len(row))] for row in rows[1:]]
     counts = _counts(header, body, declared)
     if not counts or len(set(header)) < len(header):

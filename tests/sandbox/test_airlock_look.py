@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -44,8 +45,38 @@ def ods(body: str) -> bytes:
     return out.getvalue()
 
 
-def png(*more: tuple[bytes, bytes], after: bytes = b"") -> bytes:
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), *more, (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")]
+def packed(parts: dict[str, str], remark: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.comment = remark
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def remarked() -> bytes:
+    with zipfile.ZipFile(out := io.BytesIO(xlsx()), "a") as archive:
+        archive.comment = b"Ada"
+    return out.getvalue()
+
+
+def twice() -> bytes:
+    with zipfile.ZipFile(out := io.BytesIO(xlsx()), "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        archive.writestr("xl/workbook.xml", archive.read("xl/workbook.xml"))
+    return out.getvalue()
+
+
+def between() -> bytes:
+    """The list of parts comes later than it could, and says so."""
+    made = xlsx()
+    at = made.index(b"PK\x01\x02")
+    return made[:at] + b"secret" + made[at:-6] + struct.pack("<I", at + 6) + made[-2:]
+
+
+def png(*more: tuple[bytes, bytes], after: bytes = b"", pixels: bytes = b"\0\0") -> bytes:
+    head = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    chunks = [head, *more] + [(b"IDAT", zlib.compress(pixels))] * (b"IDAT" not in dict(more)) + [(b"IEND", b"")]
     body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body + after
 
@@ -120,6 +151,36 @@ BAD = {
     "a table in a notebook": ("a.ipynb", json.dumps({"cells": [{"outputs": [
         {"output_type": "execute_result", "data": {"text/html": "<table><tr><td>1"}}]}]}), "table_in_output"),
     "an attachment in a notebook": ("a.ipynb", json.dumps({"cells": [{"attachments": {"a.png": {}}}]}), "attached_file"),
+    "a chart with its numbers": ("a.xlsx", xlsx(xl__charts__chart1_dot_xml="<c><v>61</v></c>"), "source_data"),
+    "a part of no spreadsheet": ("a.xlsx", xlsx(customXml__item1_dot_xml="<rows>61</rows>"), "unknown_part"),
+    "a sheet where none stands": ("a.xlsx", xlsx(xl__data__s_dot_xml="<sheetData/>"), "unknown_part"),
+    "a row that is too flat to see": ("a.xlsx", xlsx('<row ht="0"/>'), "hidden_cells"),
+    "a column without width": ("a.xlsx", xlsx('<col width="0"/>'), "hidden_cells"),
+    "a remark in the text of a sheet": ("a.xlsx", xlsx("<!-- Ada -->"), "unreadable"),
+    "an instruction in a sheet": ("a.xlsx", xlsx("<?note Ada?>"), "unreadable"),
+    "a sheet in another alphabet": ("a.xlsx", xlsx(xl__styles_dot_xml='<?xml encoding="cp037"?><a/>'), "unreadable"),
+    "bytes before a spreadsheet's parts": ("a.xlsx", b"PK\x03\x04secret" + xlsx(), "unreadable"),
+    "bytes after a spreadsheet": ("a.xlsx", xlsx() + b"secret", "unreadable"),
+    "bytes between the parts": ("a.xlsx", between(), "unreadable"),
+    "a remark on the zip": ("a.xlsx", remarked(), "unreadable"),
+    "a part twice": ("a.xlsx", twice(), "unreadable"),
+    "what was changed, open": ("a.ods", ods("<table:tracked-changes><text:p>61</text:p></table:tracked-changes>"), "source_data"),
+    "a covered cell, open": ("a.ods", ods("<table:covered-table-cell><p>61</p></table:covered-table-cell>"), "hidden_cells"),
+    "bytes in a part that is empty": ("a.ods", packed({"content.xml": "<o/>", "Configurations2/x": "61"}), "unknown_part"),
+    "a photograph in a photograph's head": ("a.jpg", jpeg((0xE0, b"JFIF\0" + b"\1" * 9 + b"row" * 9)), "image_metadata"),
+    "a colour profile": ("a.jpg", jpeg((0xE2, b"ICC_PROFILE\0Ada")), "image_metadata"),
+    "a segment nobody knows": ("a.jpg", jpeg((0x42, b"Ada")), "image_metadata"),
+    "bytes between two ends": ("a.jpg", jpeg(after=b"secret\xff\xd9"), "bytes_after_end"),
+    "bytes in a small chunk": ("a.png", png((b"gAMA", b"secret")), "image_metadata"),
+    "bytes behind the pixels": ("a.png", png((b"IDAT", zlib.compress(b"\0\0") + b"secret")), "bytes_after_end"),
+    "more pixels than the picture has": ("a.png", png(pixels=b"\0\0secret"), "bytes_after_end"),
+    "fewer pixels than the picture has": ("a.png", png(pixels=b"\0"), "image_damaged"),
+    "rows within JSON": ("a.json", json.dumps({"all": [{"age": 61, "los": 3}, {"age": 62, "los": 4}]}), "table_undeclared"),
+    "columns of JSON": ("a.json", json.dumps({"age": [61, 62], "los": [3, 4]}), "table_undeclared"),
+    "lists below a header in JSON": ("a.json", json.dumps([["age", "los"], [61, 3]]), "table_undeclared"),
+    "a member that the first row has not": ("a.json", json.dumps([{"sex": "F", "n": 40}, {"sex": "M", "n": 40, "max": 9}]),
+                                            "extreme_value"),
+    "cells beyond the header": ("t.csv", "sex,n\nF,120,61\nM,100,62", "table_undeclared"),
     "a broken notebook": ("a.ipynb", "{", "unreadable"),
     "a broken spreadsheet": ("a.xlsx", b"PK\x03\x04broken", "unreadable"),
 }  # fmt: skip
@@ -137,6 +198,8 @@ def test_a_file_that_tells_too_much_is_stopped(name: str) -> None:
         ("a.xlsx", xlsx(workbook='<sheets><sheet name="a"/></sheets><definedName name="n">1</definedName>'), "defined_name"),
         ("a.xlsx", xlsx(xl__media__a_dot_png=png()), "attached_picture"),
         ("a.png", png(), "picture"),
+        ("a.json", json.dumps({"curve": [[n, n] for n in range(10)]}), "numbers"),
+        ("notes.txt", "Rows\n" + "61,3\n" * 5, "table_in_text"),
         ("a.ipynb", json.dumps({"cells": [{"outputs": [{"output_type": "stream", "text": "auc 0.8"}]}]}), "output"),
         ("a.ipynb", json.dumps({"cells": [{"outputs": [{"data": {"image/png": "x"}}]}]}), "picture"),
     ],
@@ -154,6 +217,48 @@ def test_a_spreadsheet_with_a_document_type_is_not_read() -> None:
     """Entities could read files or fill memory (XML 1.0, 4.2.2)."""
     made = xlsx(xl__sharedStrings_dot_xml='<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><sst><si>&b;</si></sst>')
     assert "unreadable" in codes("a.xlsx", made)
+
+
+def test_what_a_spreadsheet_says_outside_of_its_cells_is_searched() -> None:
+    sheet = "<headerFooter><oddHeader>Ada</oddHeader></headerFooter>"
+    sheet += '<dataValidation prompt="Bob"><formula1>"Eva"</formula1></dataValidation>'
+    drawn = CONTENT.format('<t>Ida</t><p descr="Max"/>')
+    found = {text.text for text in report("a.xlsx", xlsx(sheet, xl__drawings__drawing1_dot_xml=drawn)).texts}
+    assert {"Ada", "Bob", '"Eva"', "Ida", "Max"} <= found
+    assert "Ada" in {text.text for text in report("a.ods", ods("<text:p>Ada</text:p>")).texts}
+
+
+def test_the_number_of_a_cell_counts_and_not_what_is_shown_of_it() -> None:
+    cells = "<table:table-row><table:table-cell><text:p>n</text:p></table:table-cell></table:table-row><table:table-row>"
+    cells += '<table:table-cell office:value="3"><text:p>many</text:p></table:table-cell></table:table-row>'
+    assert codes("a.ods", ods(f"<table:table>{cells}</table:table>")) == {"below_threshold"}
+
+
+PNG, BASELINE = ("a.png", {"format": "PNG"}), ("a.jpg", {"format": "JPEG"})
+PROGRESSIVE = ("a.jpg", {"format": "JPEG", "progressive": True})
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [(mode, PNG) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")]
+    + [(mode, kind) for mode in ("L", "RGB", "CMYK") for kind in (BASELINE, PROGRESSIVE)],
+)
+def test_a_picture_as_programs_write_it_is_whole(mode: str, kind: tuple[str, dict]) -> None:
+    from PIL import Image
+
+    name, how = kind
+    Image.effect_noise((61, 35), 90).convert(mode).save(out := io.BytesIO(), **how)
+    assert codes(name, out.getvalue()) == set()
+    assert "bytes_after_end" in codes(name, out.getvalue() + b"secret\xff\xd9")
+
+
+def test_a_workbook_as_programs_write_it_is_read() -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["sex", "n"], ["F", 50], ["M", 60]):
+        book.active.append(row)
+    book.save(out := io.BytesIO())
+    assert codes("a.xlsx", out.getvalue()) == set()
 
 
 def test_a_sheet_is_judged_as_a_table() -> None:
