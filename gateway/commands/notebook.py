@@ -31,6 +31,7 @@ def command(gateway: Gateway, project: str | None, port: int, memory: int, no_br
 
     from gateway.embedded.home import Home
     from sandbox.jail import find_bwrap
+    from sandbox.notebook.ending import with_parent
     from sandbox.notebook.server import prepare
 
     if find_spec("jupyterlab") is None:
@@ -52,6 +53,7 @@ def command(gateway: Gateway, project: str | None, port: int, memory: int, no_br
             ended = subprocess.run(
                 [sys.executable, "-m", "jupyterlab", "--config", str(place / "config" / "jupyter_server_config.json"), *words],
                 env=environment, cwd=place / "home", check=False,
+                preexec_fn=with_parent(),
             )  # fmt: skip
         except KeyboardInterrupt:
             return

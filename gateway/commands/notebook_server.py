@@ -58,11 +58,16 @@ def command(memory: int, more: tuple[str, ...]) -> None:
 def _serve(gateway: Gateway, place: Path, runtime: Path, *, project: str, memory: int, more: tuple[str, ...]) -> int:
     import subprocess
 
+    from sandbox.notebook.ending import with_parent
+
     environment = server_environment(gateway, place, runtime, project=project, memory=memory)
     environment |= {name: value for name, value in os.environ.items() if name.startswith(FROM_HUB)}
     config = str(place / "config" / "jupyter_server_config.json")
     words = [sys.executable, "-m", "jupyterhub.singleuser", "--config", config, *more]
-    return subprocess.run(words, env=environment, cwd=place / "home", check=False).returncode
+    return subprocess.run(
+        words, env=environment, cwd=place / "home", check=False,
+        preexec_fn=with_parent(),
+    ).returncode  # fmt: skip
 
 
 def kept_by_hub() -> str:

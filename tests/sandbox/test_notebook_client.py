@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,26 +117,59 @@ def test_live_rows_are_read_under_a_lease_that_ends_with_the_block(as_user: As, 
     InteractiveShell.clear_instance()
 
 
+# A notebook server with one kernel; the cell opens a lease and has a worker, which holds whatever the kernel held.
+SERVER = """
+import sys, time
+from jupyter_client.manager import KernelManager
+manager = KernelManager(kernel_name="python3")
+manager.start_kernel()
+client = manager.client()
+client.start_channels()
+client.wait_for_ready(timeout=60)
+def said(message):
+    if message["msg_type"] in ("stream", "error"):
+        print(message["content"].get("text", message["content"].get("ename")), end="", flush=True)
+client.execute_interactive(sys.argv[1], timeout=60, output_hook=said)
+time.sleep(600)
+"""
+CELL = """
+import os, time
+import sandbox.client as sp
+opened = sp.live({request!r})
+opened.__enter__()
+worker = os.fork()
+if worker == 0:
+    time.sleep(600)
+    os._exit(0)
+print(os.getpid(), worker)
+"""
+
+
 @pytest.mark.usefixtures("dana")
-def test_a_lease_ends_with_the_notebook_that_is_killed(as_user: As) -> None:
+@pytest.mark.parametrize("killed", ["kernel", "server"])
+def test_a_lease_ends_with_the_kernel_or_the_server_that_is_killed(as_user: As, killed: str) -> None:
     asked = sp.request_access("clinic", columns=["patients.sex"], purpose="quality-improvement", why="sex looks wrong")
     sam = as_user("sam")
     sam.post(f"/v1/access-requests/{asked.id}/approve")
-    code = (
-        f"import sandbox.client as sp\nwith sp.live({asked.id!r}) as c:\n"
-        "    print(c.info.user, flush=True)\n    import time; time.sleep(600)\n"
-    )
-    notebook = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    code = CELL.format(request=asked.id)
+    server = subprocess.Popen([sys.executable, "-c", SERVER, code], stdout=subprocess.PIPE, text=True)
+    ended = [server.pid]
     try:
-        assert notebook.stdout and notebook.stdout.readline().strip()
+        assert server.stdout
+        kernel, worker = map(int, server.stdout.readline().split())
+        ended += [kernel, worker]
         assert _open_leases(sam, asked.id)
+        os.kill(kernel if killed == "kernel" else server.pid, signal.SIGKILL)
+        end = time.monotonic() + 60
+        while _open_leases(sam, asked.id):
+            assert time.monotonic() < end, f"the lease outlives the {killed}"
+            time.sleep(0.2)
+        os.kill(worker, 0)  # it was alive all the time
     finally:
-        notebook.kill()
-        notebook.wait()
-    end = time.monotonic() + 60
-    while _open_leases(sam, asked.id):
-        assert time.monotonic() < end, "the lease outlives the notebook"
-        time.sleep(0.2)
+        for process in ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        server.wait()
 
 
 def _open_leases(who: Gateway, request: str) -> list[str]:
@@ -176,7 +211,7 @@ def test_the_same_calls_work_inside_of_the_jail(as_user: As, built: dict[str, An
 
 
 @pytest.mark.usefixtures("dana")
-def test_a_run_is_bound_to_the_snapshot(built: dict[str, Any], as_user: As) -> None:
+def test_a_run_is_bound_to_the_snapshot(built: dict[str, Any], as_user: As, recwarn: pytest.WarningsRecorder) -> None:
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_TOKEN")
@@ -189,6 +224,7 @@ def test_a_run_is_bound_to_the_snapshot(built: dict[str, Any], as_user: As) -> N
     finally:
         InteractiveShell.clear_instance()
         os.environ.pop("MLFLOW_TRACKING_TOKEN") if before is None else os.environ.update(MLFLOW_TRACKING_TOKEN=before)
+    assert not [str(one.message) for one in recwarn if "Inferred schema" in str(one.message)]
     assert built["digest"] in found.inputs.dataset_inputs[0].dataset.source
     assert found.data.metrics == {"auc": 0.8}
     assert "answer = 6 * 7" in code and found.data.tags["sallyport.code_digest"] == digest(code.encode())
