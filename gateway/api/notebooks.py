@@ -1,8 +1,8 @@
-"""`/v1/notebook-cells`: which code ran in whose notebook, by its hash; no code and no outputs."""
+"""`/v1/notebook-cells`: which code ran in whose notebook, by its hash, and what it read; no code and no outputs."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -25,6 +25,7 @@ class Cell(BaseModel):
     project: str | None = Field(default=None, max_length=63)
     seconds: float | None = Field(default=None, ge=0, le=1e7)
     status: Literal["ok", "error"] | None = None
+    snapshots: list[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]] = Field(default=[], max_length=200)
 
 
 @router.post("/notebook-cells", status_code=201)
@@ -33,7 +34,7 @@ def record(body: Cell, given: Given, asking: Asking) -> dict[str, Any]:
     if body.project is not None and body.project not in asking.projects:
         resource = {"type": "kernel", "id": body.kernel, "project": body.project}
         given.enforcer.refuse(asking, "run", resource, reason="not_in_project", what="work in this project")
-    measured = {"seconds": body.seconds, "status": body.status} if body.event == "ended" else {}
+    measured = {"seconds": body.seconds, "status": body.status, "snapshots": body.snapshots} if body.event == "ended" else {}
     with given.pool.connection() as connection:
         identity = append(connection, Entry(
             type=EVENTS[body.event], actor=asking.actor(), object=ObjectRef("kernel", body.kernel, body.code_hash),

@@ -1,29 +1,35 @@
 """The cell audit: what the server sends to a kernel is told to the gateway before the kernel sees it.
 
 It is taken where the browser's messages pass, outside of the jail, so no code in a kernel can leave itself out. Told are who (by
-the identity of the call), when, the hash of the code, how long it ran and how it ended; never code, never outputs.
+the identity of the call), when, the hash of the code, which snapshots were opened since the cell before it had ended, how long it
+ran and how it ended; never code, never outputs.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import math
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
+from sandbox.notebook.reading import Reading
+
 V1 = "v1.kernel.websocket.jupyter.org"
-SECONDS_TO_WAIT = 5
+SECONDS_TO_WAIT, MOST_SNAPSHOTS = 5, 200
 
 
 class AuditedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
     """A browser's connection to a kernel; a cell that cannot be recorded is not run."""
 
-    running: dict[str, tuple[str, float]]
+    read_until: float = 0.0  # what was opened before then stands in the record of an earlier cell
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         header, content = incoming(self.subprotocol, incoming_msg)
@@ -31,6 +37,8 @@ class AuditedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
             code = "sha256:" + hashlib.sha256(str(content.get("code", "")).encode()).hexdigest()
             cell = str(header.get("msg_id", ""))[:80]
             try:
+                reading().since(math.inf)  # what was opened until now is no first cell's
+                self.read_until = self.read_until or time.monotonic()
                 tell({"event": "started", "kernel": self.kernel_id, "cell": cell, "code_hash": code})
             except Exception as error:
                 # Whatever went wrong: without its record the cell does not run.
@@ -50,15 +58,24 @@ class AuditedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
             self._started().pop(str(parent.get("msg_id", ""))[:80], None) if header.get("msg_type") == "execute_reply" else None
         )
         if known:
+            opened = reading().since(self.read_until)
+            self.read_until = time.monotonic()
             fact = {
                 "event": "ended", "kernel": self.kernel_id, "cell": parent["msg_id"][:80], "code_hash": known[0],
                 "seconds": round(time.monotonic() - known[1], 3), "status": "ok" if content.get("status") == "ok" else "error",
+                "snapshots": opened[:MOST_SNAPSHOTS],
             }  # fmt: skip
             threading.Thread(target=_tell_quietly, args=(fact,), daemon=True).start()
 
     def _started(self) -> dict[str, tuple[str, float]]:
         """Cells sent and not answered yet; kept on the connection."""
         return self.__dict__.setdefault("_cells_running", {})
+
+
+@functools.cache
+def reading() -> Reading:
+    """Looks at the snapshots that this server shows to kernels. Raises OSError where it cannot."""
+    return Reading(Path(os.environ["SALLYPORT_NOTEBOOK_SNAPSHOTS"]))
 
 
 def incoming(subprotocol: str | None, message: Any) -> tuple[dict[str, Any], dict[str, Any]]:

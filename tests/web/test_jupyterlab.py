@@ -146,6 +146,9 @@ def test_a_newcomer_goes_from_the_first_page_to_a_model_that_is_checked(
     carl = as_user("carl")
     cells = [one for one in carl.get("/v1/audit/entries", type="cell:started")["items"] if one["actor"]["id"] == "dana"]
     assert digest(ASK.encode()) in {one["object"]["digest"] for one in cells}
+    ended = [one for one in carl.get("/v1/audit/entries", type="cell:ended")["items"] if one["actor"]["id"] == "dana"]
+    read = {one["object"]["digest"]: set(one["detail"]["snapshots"]) for one in ended}
+    assert not read[digest(ASK.encode())] and len(read[digest(TRAIN.encode())]) == 1, read
 
 
 def _nothing_leaves_by_the_browser(lab: Lab, url: str, asked: list[str]) -> None:
