@@ -145,9 +145,7 @@ def refusal(error: Exception) -> JSONResponse:
     if isinstance(error, PromotionError):
         return JSONResponse({"error": str(error), "code": error.code}, STATUS.get(error.code, 503))
     code = str(getattr(error, "code", "unexpected"))
-    problems.error(
-        "an inference was not answered (%s)", code, exc_info=error
-    )  # logged without its text
+    problems.error("an inference was not answered (%s)", code, exc_info=error)  # logged without its text
     return JSONResponse({"error": "Not served.", "code": code}, 503)
 
 
