@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -123,26 +123,32 @@ def _engine(named: str, text_engine: str) -> Iterator[tuple[Any, Spread]]:
 def _built(
     given: Services, wanted: snapshots.Snapshot, dataset: datasets.Dataset, recipe: Recipe
 ) -> tuple[Built, dict[str, Any]]:
-    """The live rows were read under a lease that is over, and the snapshot stands."""
+    """The live rows were read under a lease, which is over before they are treated, and the snapshot stands."""
     work = given.home.folder("staging") / f"build-{wanted.id}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    credential = given.vault.credential("snapshot-builder")
     try:
-        address = make_conninfo(given.database("gateway_live", "live"), user=credential.username, password=credential.password)
-        with psycopg.connect(address) as live:
-            live.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all tables as of one moment
+        with ExitStack() as reading:
             built = build_snapshot(
-                dataset.contract, PostgresSource(live, dataset.id), recipe, out=work / "snapshot",
-                holdout_out=work / "holdout", built_at=given.clock().isoformat(),
-                progress=reporter(given, snapshots.report_progress, wanted.id),
+                dataset.contract, _live(given, dataset, reading), recipe, out=work / "snapshot", holdout_out=work / "holdout",
+                built_at=given.clock().isoformat(), progress=reporter(given, snapshots.report_progress, wanted.id),
+                done_reading=reading.close,
             )  # fmt: skip
         return built, _keep(given, wanted, built, work)
     except OSError as error:
         raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
     finally:
-        given.vault.revoke_lease(credential.lease_id)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _live(given: Services, dataset: datasets.Dataset, reading: ExitStack) -> PostgresSource:
+    """The dataset's live tables, all as of one moment, until `reading` is closed: then the lease is over."""
+    credential = given.vault.credential("snapshot-builder")
+    reading.callback(given.vault.revoke_lease, credential.lease_id)
+    address = make_conninfo(given.database("gateway_live", "live"), user=credential.username, password=credential.password)
+    live = reading.enter_context(psycopg.connect(address))
+    live.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    return PostgresSource(live, dataset.id)
 
 
 def _remember(remembered: Remembered | None, memory: Path) -> dict[str, int]:

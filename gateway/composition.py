@@ -33,7 +33,8 @@ from policies.client import Engine, PolicyClient
 from promotion.store import ModelStore
 from promotion.tracking import Tracking
 from sandbox.contracts import Contract
-from sandbox.sources import FolderSource, delete_person, load_into_postgres, persons_in
+from sandbox.loading import delete_person, load_into_postgres, persons_in
+from sandbox.sources import FolderSource
 
 CONNECT_SECONDS = 5
 POOL_SIZE = 16

@@ -21,8 +21,9 @@ from promotion.requests import Promotion
 from sandbox.contracts import Contract
 from sandbox.errors import SourceMismatch
 from sandbox.held_back import live_rows
-from sandbox.snapshots import write_tables
-from sandbox.sources import PostgresSource, read_tables
+from sandbox.sources import PostgresSource
+from sandbox.survey import read_tables
+from sandbox.writing import write_tables
 
 VAULT_ROLE = "promotion-checker"
 CHECKER = Actor(VAULT_ROLE, "service")

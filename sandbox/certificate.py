@@ -3,6 +3,7 @@
 It measures and refuses nothing: what may be is policy's to say (bounds.py).
 """
 
+# ruff: noqa: S608 - queries hold names and numbers of our own alone
 from __future__ import annotations
 
 import math
@@ -11,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from sandbox.canaries import leaks, plant, words_lost
-from sandbox.contracts import Class, Contract
+from sandbox.contracts import Class, Table
+from sandbox.shapes import Shape
+from sandbox.staging import Stage, same
 
 CANARIES = 270  # fifteen of each kind; none leaked bounds the leak rate at 1.1 % (95 %)
 CONFIDENCE = 0.95
@@ -38,48 +39,66 @@ def text_certificate(texts: Sequence[str], records: Sequence[Mapping[str, str]],
     }  # fmt: skip
 
 
-def words_kept(before: Sequence[str | None], after: Sequence[str | None]) -> float | None:
-    """The share of the words of texts that still stand, identifiers counted as lost; None without words."""
+def count_words(before: Sequence[str | None], after: Sequence[str | None]) -> tuple[int, int]:
+    """How many words of texts still stand, identifiers counted as lost, and how many there were."""
     kept = total = 0
     for one, other in zip(before, after, strict=True):
         words, left = Counter(WORD.findall(one or "")), Counter(WORD.findall(other or ""))
         total += words.total()
         kept += (words & left).total()
-    return kept / total if total else None
+    return kept, total
 
 
-def linkage(contract: Contract, treated: Mapping[str, pl.DataFrame], released: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def linkage(stage: Stage) -> dict[str, Any]:
     """What an attacker who holds true values of persons links in the release, by quasi-identifiers and by all that is released.
 
     `expected` is the chance to name the right row; `unique` the share for whom one row fits and it is theirs.
     """
-    if contract.person_key is None:
+    if stage.contract.person_key is None:
         return {}
-    name, _, key = contract.person_key.partition(".")
-    frame, out, table = treated[name], released[name], contract.table(name)
-    quasi = [c.name for c in table.columns if c.class_ is Class.QUASI and c.name in frame.columns]
-    every = [c.name for c in table.columns if c.class_ is not Class.DIRECT and c.name in frame.columns]
-    if key not in frame.columns or not quasi or frame.is_empty():
+    name, _, key = stage.contract.person_key.partition(".")
+    table = stage.contract.table(name)
+    there = stage.schemas[name]
+    by = [c.name for c in table.columns if c.class_ is Class.QUASI and c.name in there]
+    every = [c.name for c in table.columns if c.class_ is not Class.DIRECT and c.name in there]
+    if key not in there or not by or not stage.count(stage.candidates(table)):
         return {}
-    victims = frame.sort(key).head(ATTACKED)
+    (place,) = stage.places(table, [key])
+    stage.duck.execute(
+        f"CREATE OR REPLACE TEMP TABLE victims AS SELECT row_number() OVER () AS n, * FROM"
+        f" (SELECT * FROM {stage.candidates(table)} ORDER BY {place} NULLS FIRST LIMIT {ATTACKED})"
+    )
     return {
-        "attacked": victims.height,
-        "quasi": _attack(victims, out, key, quasi),
-        "all_released": _attack(victims, out, key, every),
+        "attacked": stage.count("victims"),
+        "quasi": _attack(stage, table, place, stage.places(table, by)),
+        "all_released": _attack(stage, table, place, stage.places(table, every)),
     }
 
 
-def drift(live: Mapping[str, pl.DataFrame], released: Mapping[str, pl.DataFrame], skip: Sequence[str]) -> dict[str, float]:
-    """table.column -> distance of the released distribution from that of all live rows: Kolmogorov-Smirnov for numbers and dates,
-    total variation for others; 0 is no drift, 1 all.
-
-    Of live rows as treated it says what suppression and the persons held back do, of those untreated what the treatment does.
-    """
+def drift(stage: Stage, skip: Sequence[str]) -> dict[str, float]:
+    """table.column -> distance of the released distribution from that of all live rows as treated: Kolmogorov-Smirnov for numbers
+    and dates, total variation for others; 0 is no drift, 1 all. It says what suppression and the persons held back do."""
     measured = {}
-    for name, frame in live.items():
-        for column in frame.columns:
-            if f"{name}.{column}" not in skip and frame.height and released[name].height:
-                measured[f"{name}.{column}"] = round(_distance(frame[column], released[name][column]), 6)
+    for table in stage.contract.tables:
+        some = stage.count(stage.everything(table)) and stage.count(stage.released(table))
+        for column, kind in stage.schemas[table.name].items():
+            name = f"{table.name}.{column}"
+            if name not in skip and some:
+                measured[name] = round(_distance(stage, table, column, ordered=kind.is_numeric() or kind.is_temporal()), 6)
+    return measured
+
+
+def distortion(stage: Stage, untreated: Mapping[str, Shape]) -> dict[str, float]:
+    """table.column -> Kolmogorov-Smirnov distance of the released distribution from that of all live rows, which are `untreated`:
+    what the treatment does as well."""
+    measured = {}
+    for name, live in untreated.items():
+        table_name, _, column = name.partition(".")
+        table, out = stage.contract.table(table_name), Shape()
+        if stage.count(stage.everything(table)) and stage.count(stage.released(table)):
+            for rows in stage.counted(table, column, stage.released(table)):
+                out.add(rows[column], rows["n"])
+            measured[name] = round(live.distance(out), 6)
     return measured
 
 
@@ -112,30 +131,31 @@ def _at_most(failed: int, of: int, share: float) -> float:
     return min(1.0, math.fsum(math.exp(value) for value in logs))
 
 
-def _attack(victims: pl.DataFrame, out: pl.DataFrame, key: str, columns: Sequence[str]) -> dict[str, float]:
-    fits = out.group_by(columns).len("fits")
-    there = pl.col(key).is_in(out[key].implode())
-    found = victims.join(fits, on=columns, how="left", nulls_equal=True).with_columns(
-        pl.when(there & pl.col("fits").is_not_null()).then(1 / pl.col("fits")).otherwise(0.0).alias("chance")
-    )
+def _attack(stage: Stage, table: Table, key: str, columns: Sequence[str]) -> dict[str, float]:
+    out = stage.released(table)
+    fits = stage.duck.execute(
+        f"SELECT v.n, count(*) FROM victims v JOIN {out} o ON {same(columns, 'v', 'o')}"
+        f" WHERE v.{key} IN (SELECT {key} FROM {out} SEMI JOIN victims USING ({key})) GROUP BY v.n ORDER BY v.n"
+    ).fetchall()
+    attacked = stage.count("victims")
     return {
-        "expected": round(float(found["chance"].sum()) / found.height, 6),
-        "unique": round(float((found["chance"] == 1).sum()) / found.height, 6),
+        "expected": round(sum(1 / found for _, found in fits) / attacked, 6),
+        "unique": round(sum(found == 1 for _, found in fits) / attacked, 6),
     }
 
 
-def _distance(before: pl.Series, after: pl.Series) -> float:
-    if before.dtype.is_numeric() or before.dtype.is_temporal():
-        values = pl.concat([before, after]).drop_nulls().unique().sort()
-        if values.is_empty():
-            return 0.0
-        return float(max(abs(a - b) for a, b in zip(_below(before, values), _below(after, values), strict=True)))
-    shares = [s.to_frame("v").group_by("v").len("n").with_columns(pl.col("n") / s.len()) for s in (before, after)]
-    both = shares[0].join(shares[1], on="v", how="full", nulls_equal=True).with_columns(pl.col("n", "n_right").fill_null(0.0))
-    return float((both["n"] - both["n_right"]).abs().sum()) / 2
-
-
-def _below(column: pl.Series, values: pl.Series) -> list[float]:
-    """The share of `column` at or below each of `values`."""
-    ordered = column.drop_nulls().sort()
-    return [count / max(ordered.len(), 1) for count in ordered.search_sorted(values, side="right")]
+def _distance(stage: Stage, table: Table, column: str, *, ordered: bool) -> float:
+    (place,) = stage.places(table, [column])
+    where = f"WHERE {place} IS NOT NULL" if ordered else ""
+    counted = (
+        f"SELECT {place} AS v, 1 AS a, 0 AS b FROM {stage.everything(table)} {where} UNION ALL"
+        f" SELECT {place}, 0, 1 FROM {stage.released(table)} {where}"
+    )
+    upto = "sum(a) OVER (ORDER BY v) AS a, sum(b) OVER (ORDER BY v) AS b" if ordered else "a, b"
+    measure = "max(apart)" if ordered else "sum(apart) / 2"
+    found = stage.duck.execute(
+        f"WITH n AS (SELECT v, sum(a) AS a, sum(b) AS b FROM ({counted}) GROUP BY v),"
+        f" total AS (SELECT greatest(sum(a), 1) AS a, greatest(sum(b), 1) AS b FROM n), shown AS (SELECT {upto} FROM n)"
+        f" SELECT {measure} FROM (SELECT abs(s.a / t.a - s.b / t.b) AS apart FROM shown s, total t)"
+    ).fetchone()
+    return float(found[0] or 0.0)

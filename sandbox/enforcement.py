@@ -1,20 +1,20 @@
 """k, l and prosecutor risk enforced on what is released: persons in classes too small or too alike go, or nothing is released."""
 
+# ruff: noqa: S608 - queries hold names and numbers of our own alone
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
-from sandbox import risk
-from sandbox.contracts import Class, Contract, Table
+from sandbox.contracts import Table
 from sandbox.errors import KUnreachable
+from sandbox.risk import Risk
+from sandbox.risk_tables import measure_files
+from sandbox.staging import PERSON, Stage, quasi, same, sensitive
 
-# Treatments after which a column no longer singles out a person by what is known outside: not counted into k.
-UNLINKABLE = ("pseudonym", "shift-date", "suppress", "scrub")
+DIGITS = 9  # of distances, since the order in which cores add them is not always the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,77 +32,76 @@ class Limits:
         return int(max(self.min_k, by_risk))
 
 
-def enforce(
-    contract: Contract, frames: dict[str, pl.DataFrame], limits: Limits
-) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-    """The rows without the persons whose classes are too small or too alike, and the risk that is left.
+def enforce(stage: Stage, limits: Limits) -> dict[str, Any]:
+    """The persons whose classes are too small or too alike are gone from the stage's released rows; the risk that is left.
 
     Raises KUnreachable when more than the contract's share would have to go.
     """
-    before, tables = frames, [table for table in contract.tables if _quasi(table)]
+    tables = [table for table in stage.contract.tables if quasi(table)]
+    before = {table.name: stage.count(stage.candidates(table)) for table in tables}
     while True:  # who goes for one table's sake may leave too few in another's class, so all are looked at till nobody goes
-        rows = sum(frame.height for frame in frames.values())
+        gone = 0
         for table in tables:
-            frames, kept = _suppress(contract, table, frames, limits)
-            _require_enough(contract, table, before[table.name], kept, limits)
-        if sum(frame.height for frame in frames.values()) == rows:
-            return frames, _facts(tables, before, frames)
+            gone += _suppress(stage, table, limits)
+            _require_enough(stage, table, before[table.name], limits)
+        if not gone:
+            return _facts(stage, tables, before)
 
 
-def _require_enough(contract: Contract, table: Table, before: pl.DataFrame, kept: pl.DataFrame, limits: Limits) -> None:
-    gone = before.height - kept.height
-    if not kept.height or gone > contract.max_suppressed * before.height:
-        raise KUnreachable(_sentence(table, before, _quasi(table), gone, limits, contract.max_suppressed))
+def _require_enough(stage: Stage, table: Table, before: int, limits: Limits) -> None:
+    kept = stage.count(stage.released(table))
+    gone = before - kept
+    if not kept or gone > stage.contract.max_suppressed * before:
+        raise KUnreachable(_sentence(stage, table, before, gone, limits))
 
 
-def _facts(tables: Sequence[Table], before: Mapping[str, pl.DataFrame], after: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def _facts(stage: Stage, tables: Sequence[Table], before: Mapping[str, int]) -> dict[str, Any]:
     """The risk of what is released, by table and at its worst, and the rows that went."""
-    measured = {table.name: risk.measure(after[table.name], _quasi(table), _sensitive(table)) for table in tables}
+    measured = {table.name: _risk(stage, table) for table in tables}
     told = {
-        table.name: measured[table.name].as_json() | {"quasi": _quasi(table), "sensitive": _sensitive(table)} for table in tables
+        table.name: measured[table.name].as_json() | {"quasi": quasi(table), "sensitive": sensitive(table)} for table in tables
     }
     return {
         "k": min((one.k for one in measured.values()), default=None),
         "l": min((one.l for one in measured.values() if one.l is not None), default=None),
         "tables": told,
-        "suppressed_rows": {table.name: before[table.name].height - after[table.name].height for table in tables},
+        "suppressed_rows": {name: rows - measured[name].rows for name, rows in before.items()},
     }
 
 
-def _suppress(
-    contract: Contract, table: Table, frames: Mapping[str, pl.DataFrame], limits: Limits
-) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """All tables without the persons in bad classes of `table`, and `table` itself."""
-    frame, quasi, person = frames[table.name], _quasi(table), contract.person_column(table)
-    size = pl.col(person).n_unique().over(quasi) if person else pl.len().over(quasi)
-    good = size >= limits.k
-    for name in _sensitive(table):
-        good &= pl.col(name).n_unique().over(quasi) >= limits.min_l
-    kept = frame.filter(good)
-    if person is None:
-        return {**frames, table.name: kept}, kept
-    gone = set(frame.filter(~good)[person].cast(pl.String).to_list())
-    left = {}
-    for other in contract.tables:
-        column = contract.person_column(other)
-        rows = frames[other.name]
-        left[other.name] = rows.filter(~pl.col(column).cast(pl.String).is_in(gone)) if column and gone else rows
-    return left, left[table.name]
+def _risk(stage: Stage, table: Table) -> Risk:
+    """The risk of the rows that are released."""
+    stage.duck.execute(f"CREATE OR REPLACE VIEW given AS SELECT * FROM {stage.released(table)}")
+    found = measure_files(stage.duck, stage.quasi_of(table), stage.places(table, sensitive(table)))
+    t, entropy_l = (None if value is None else round(value, DIGITS) for value in (found.t, found.entropy_l))
+    return replace(found, t=t, entropy_l=entropy_l)
 
 
-def _sentence(table: Table, before: pl.DataFrame, quasi: Sequence[str], gone: int, limits: Limits, share: float) -> str:
-    measured = risk.measure(before, quasi) if before.height else None
-    now = f"k is {measured.k} over {measured.classes:,} classes of {', '.join(quasi)}" if measured else "it has no rows"
-    part = f"{gone:,} of {before.height:,} rows ({gone / max(before.height, 1):.0%})"
+def _suppress(stage: Stage, table: Table, limits: Limits) -> int:
+    """Nobody is released any more whose class of `table` is bad; how many persons, or classes of no person, that adds."""
+    by, rows = stage.quasi_of(table), stage.released(table)
+    named, person = ", ".join(by), stage.contract.person_column(table)
+    counted = f"SELECT DISTINCT {named}, {PERSON} FROM {rows}" if person else f"SELECT {named} FROM {rows}"
+    bad = [f"SELECT {named} FROM ({counted}) GROUP BY {named} HAVING count(*) < {limits.k}"]
+    for place in stage.places(table, sensitive(table)):
+        different = f"SELECT DISTINCT {named}, {place} FROM {rows}" if place not in by else f"SELECT DISTINCT {named} FROM {rows}"
+        bad.append(f"SELECT {named} FROM ({different}) GROUP BY {named} HAVING count(*) < {limits.min_l}")
+    classes = " UNION ".join(bad)
+    whose = f"SELECT DISTINCT r.{PERSON} FROM {rows} r SEMI JOIN ({classes}) b ON {same(by, 'r', 'b')}"
+    found = whose if person else classes
+    stage.duck.execute(f"CREATE OR REPLACE TEMP TABLE found AS {found}")
+    return int(stage.duck.execute(f"INSERT INTO {stage.gone(table)} SELECT * FROM found").fetchone()[0])
+
+
+def _sentence(stage: Stage, table: Table, before: int, gone: int, limits: Limits) -> str:
+    by = ", ".join(stage.quasi_of(table))
+    k, classes = stage.duck.execute(
+        f"SELECT min(n), count(*) FROM (SELECT count(*) AS n FROM {stage.candidates(table)} GROUP BY {by})"
+    ).fetchone()
+    now = f"k is {k} over {classes:,} classes of {', '.join(quasi(table))}" if before else "it has no rows"
+    part = f"{gone:,} of {before:,} rows ({gone / max(before, 1):.0%})"
     return (
         f"k of {limits.k} and l of {limits.min_l} cannot be reached for table {table.name} without suppressing {part}; its"
-        f" contract allows {share:.0%}. As treated, {now}. Generalise more in the contract, or bring more rows."
+        f" contract allows {stage.contract.max_suppressed:.0%}. As treated, {now}. Generalise more in the contract, or bring more"
+        " rows."
     )
-
-
-def _quasi(table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.class_ is Class.QUASI and c.treatment not in UNLINKABLE]
-
-
-def _sensitive(table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.class_ is Class.SENSITIVE and c.treatment not in UNLINKABLE]

@@ -24,15 +24,16 @@ def chosen(contract: Contract, table: Table, live: pl.DataFrame, persons: pl.Ser
 
     Rows of no person go by all they hold. Where a dataset has persons, a table that is of none is held back nowhere.
     """
-    if persons is None and contract.person_key is not None:
+    if not contract.holdout or (persons is None and contract.person_key is not None):
         return pl.repeat(value=False, n=live.height, dtype=pl.Boolean, eager=True)
     if persons is None:
         names = live.select(pl.concat_str(pl.all().cast(pl.String).fill_null("\x00"), separator="\x1f")).to_series()
     else:
         names = persons.cast(pl.String)
-    keyed = Keyed(key)
-    held = {name: int.from_bytes(keyed.mac(KIND, str(name))[:8]) / 2**64 < contract.holdout for name in names.unique()}
-    return pl.Series([held[name] for name in names], dtype=pl.Boolean)
+    distinct = [str(name) for name in names.unique()]
+    held = [int.from_bytes(mac[:8]) / 2**64 < contract.holdout for mac in Keyed(key).macs(KIND, distinct)]
+    told = dict(zip(distinct, held, strict=True))
+    return pl.Series([told[str(name)] for name in names], dtype=pl.Boolean)
 
 
 def live_rows(contract: Contract, live: Mapping[str, pl.DataFrame], key: bytes) -> dict[str, pl.DataFrame]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from sandbox.contracts import Class, Contract
 from sandbox.errors import SourceMismatch
-from sandbox.sources import ENDINGS, texts_of
+from sandbox.table_files import ENDINGS, texts_of
 from sandbox.text import Scrubber
 
 SAMPLE = 200  # values of a column that are looked at

@@ -1,51 +1,46 @@
 """Door 1: a de-identified copy of a dataset, built whole or not at all, known by the digest of its bytes.
 
-Live rows -> treatments -> free text scrubbed -> k and l measured and enforced -> Parquet files named by their digest.
+Live rows looked at and sealed -> treated, free text scrubbed, some rows at a time -> k and l enforced and measured on the
+treated rows -> certificate -> Parquet files named by their digest. Rows are never held whole: what counts all is DuckDB's.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from compliance.attestations import Statement, Subject
-from compliance.canonical import canonical_json, digest, digest_file
+from compliance.canonical import canonical_json, digest
 from sandbox import certificate, held_back
 from sandbox.bounds import Bounds, require_within
-from sandbox.contracts import Class, Contract, Table
+from sandbox.contracts import Contract, Table
+from sandbox.counting import counting
 from sandbox.enforcement import Limits, enforce
 from sandbox.errors import BuildFailed, SourceMismatch
 from sandbox.manifests import PREDICATE_TYPE
+from sandbox.people import People
 from sandbox.remembered import Remembered
-from sandbox.sources import Source, read_tables
+from sandbox.scrubbing import Scrubber, Texts
+from sandbox.sealed import Sealed
+from sandbox.shapes import Shape
+from sandbox.sources import Source
+from sandbox.staging import Stage
 from sandbox.structured import Spread, treat_rows, whole
-from sandbox.text.surrogates import Surrogates
+from sandbox.survey import Survey
 from sandbox.treatments import Keyed
-from sandbox.treatments.shift_date import offset_days
+from sandbox.writing import write_table
 
-TELLING = ("string", "date", "timestamp", "integer")  # types of columns whose values a text can repeat
-CANARY_KIND = "canaries"
 MOVED = ("noise", "round", "shift-date")  # treatments that leave a column its type and move its values
 KEY_KIND, KEY_NAME_BYTES = "name-of-the-key", 16
 Progress = Callable[[str, int, int], None]
-
-
-class Scrubber(Protocol):
-    """Removes identifiers from free text; `known` is the record of the person each text is of."""
-
-    @property
-    def recipe(self) -> Mapping[str, Any]: ...
-
-    def scrub_batch(
-        self, texts: Sequence[str | None], known: Sequence[Mapping[str, str]], progress: Callable[[int], None],
-        surrogates: Sequence[Surrogates] = (),
-    ) -> list[str | None]: ...  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,176 +69,154 @@ class Built:
     path: Path
 
 
+@dataclass(slots=True)
+class _Rows:
+    """The live rows of a build, sealed, and what was seen of them before they are treated."""
+
+    contract: Contract
+    recipe: Recipe
+    survey: Survey
+    sealed: Sealed
+    people: People
+    texts: list[Texts]
+    untreated: dict[str, Shape] = field(default_factory=dict)
+    seed: int = field(default_factory=lambda: secrets.randbits(64))
+
+    def look(self, source: Source) -> None:
+        """All rows are sealed, and everything is as the contract says. Raises SourceMismatch."""
+        for table in self.contract.tables:
+            for rows in self.survey.look(table, source):
+                self.sealed.put(table.name, rows)
+                self.people.note(table, rows)
+                for texts in self.texts:
+                    if texts.table is table:
+                        texts.note(rows)
+        self.survey.require_references()
+        self.people.settle()
+
+    def treat(self, stage: Stage, progress: Progress) -> None:
+        """The stage holds all rows, treated. Raises SourceMismatch."""
+        for number, table in enumerate(self.contract.tables):
+            progress(f"treat {table.name}", number, len(self.contract.tables))
+            for rows in self.sealed.take(table.name):
+                self._treat(table, rows, stage, progress)
+
+    def _treat(self, table: Table, rows: pl.DataFrame, stage: Stage, progress: Progress) -> None:
+        person, total = self.contract.person_column(table), self.survey.rows[table.name]
+        made = self.recipe.spread(rows, partial(treat_rows, table, person, self.recipe.key, total))
+        scrubbed = {t.column.name: t for t in self.texts if t.table is table}
+        columns = [
+            scrubbed[c.name].scrub(rows, self.people, lambda done: progress("scrub", done, total)) if c.name in scrubbed
+            else made[c.name] for c in table.columns if c.treatment != "suppress"
+        ]  # fmt: skip
+        treated = pl.DataFrame(columns)
+        # A person's column that is suppressed still says, in the live rows, whose row it is.
+        persons = (treated if person in treated.columns else rows)[person] if person else None
+        held = held_back.chosen(self.contract, table, rows, persons, self.recipe.key)
+        digests = (
+            rows[person].cast(pl.String).hash(self.seed) if person else pl.repeat(None, rows.height, dtype=pl.UInt64, eager=True)
+        )
+        stage.add(table, treated, digests, held)
+        self._remember(table, rows)
+
+    def _remember(self, table: Table, rows: pl.DataFrame) -> None:
+        """How the live values of columns that keep their type but are moved are distributed."""
+        for column in table.columns:
+            if column.treatment in MOVED:
+                self.untreated.setdefault(f"{table.name}.{column.name}", Shape()).add(rows[column.name])
+
+
 def build_snapshot(
     contract: Contract, source: Source, recipe: Recipe, *, out: Path, holdout_out: Path | None = None,
-    built_at: str, progress: Progress = lambda step, done, total: None,
+    built_at: str, progress: Progress = lambda step, done, total: None, done_reading: Callable[[], None] = lambda: None,
 ) -> Built:  # fmt: skip
     """`out` holds the snapshot's files, and `holdout_out` the persons held back; on any failure neither exists.
 
+    The source is read once; `done_reading` is called when it is not needed any more, before the long work.
     Raises SourceMismatch, KUnreachable, CertificateRefused, BuildFailed; no message holds a value.
     """
     if contract.unclassified:
         raise SourceMismatch(f"These columns have no class or treatment: {', '.join(contract.unclassified)}.")
-    progress("read", 0, len(contract.tables))
-    live = read_tables(contract, source)
-    treated = _treat_all(contract, live, recipe, progress)
-    progress("risk", 0, 1)
-    all_released, held = _split(contract, live, treated, recipe.key)
-    released, facts = enforce(contract, all_released, recipe.limits)
-    progress("certify", 0, 1)
-    certified = _certify(contract, live, treated, (all_released, released), recipe)
-    require_within(certified, facts, recipe.bounds)
-    try:
-        files = write_tables(released, out)
-        if holdout_out is not None and contract.holdout:
-            write_tables(held, holdout_out)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        for folder in (out, holdout_out):
-            for left in (folder, folder.with_name(folder.name + ".partial")) if folder else ():
-                shutil.rmtree(left, ignore_errors=True)
-        raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
-    predicate = _predicate(contract, live, recipe, facts) | {"built_at": built_at, "certificate": certified}
+    with _workshop(out) as work, counting(work) as duck:
+        progress("read", 0, len(contract.tables))
+        sealed = Sealed(work / "sealed")
+        rows = _Rows(contract, recipe, Survey(contract, duck), sealed, People(contract), _texts(contract, recipe))
+        rows.look(source)
+        done_reading()
+        stage = Stage(contract, work, duck)
+        rows.treat(stage, progress)
+        stage.open()
+        progress("risk", 0, 1)
+        facts = enforce(stage, recipe.limits)
+        progress("certify", 0, 1)
+        certified = _certify(stage, rows)
+        require_within(certified, facts, recipe.bounds)
+        files = _write(stage, work, out, holdout_out if contract.holdout else None)
+    predicate = _predicate(contract, rows.survey, recipe, facts) | {"built_at": built_at, "certificate": certified}
     statement = Statement(tuple(Subject(name, value) for name, value in sorted(files.items())), PREDICATE_TYPE, predicate)
     return Built(digest(canonical_json(files)), statement, out)
 
 
-def _treat_all(
-    contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, progress: Progress
-) -> dict[str, pl.DataFrame]:
-    treated = {}
-    for number, table in enumerate(contract.tables):
-        progress(f"treat {table.name}", number, len(contract.tables))
-        treated[table.name] = _treat(contract, table, live, recipe, progress)
-    return treated
+@contextmanager
+def _workshop(out: Path) -> Iterator[Path]:
+    """A private folder beside `out`, gone afterwards; what an earlier build left of one is gone before. Raises BuildFailed."""
+    work = out.with_name(out.name + ".partial")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        work.mkdir(mode=0o700, parents=True)
+        yield work
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BuildFailed("The snapshot could not be written; nothing of it was kept.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _treat(
-    contract: Contract, table: Table, live: Mapping[str, pl.DataFrame], recipe: Recipe, progress: Progress
-) -> pl.DataFrame:
-    frame, person = live[table.name], contract.person_column(table)
-    persons = frame[person] if person else None
-    made = recipe.spread(frame, partial(treat_rows, table, person, recipe.key, frame.height))
-    columns = []
-    for column in table.columns:
-        if column.treatment == "scrub":
-            moved = _surrogates(contract, persons, frame.height, recipe) if column.options.get("style") == "surrogate" else []
-            columns.append(_scrub(contract, frame[column.name], persons, live, recipe, progress, moved))
-        elif column.treatment != "suppress":
-            columns.append(made[column.name])
-    return pl.DataFrame(columns)
-
-
-def _scrub(
-    contract: Contract, texts: pl.Series, persons: pl.Series | None, live: Mapping[str, pl.DataFrame], recipe: Recipe,
-    progress: Progress, surrogates: Sequence[Surrogates],
-) -> pl.Series:  # fmt: skip
-    records = _records(contract, live) if persons is not None else {}
-    known = [records.get(person, {}) for person in persons] if persons is not None else [{}] * len(texts)
-    total = len(texts)
-    progress("scrub", 0, total)
+def _texts(contract: Contract, recipe: Recipe) -> list[Texts]:
+    """The columns of free text."""
     remembered = recipe.remembered or Remembered(recipe.key)
-    clean = remembered.scrub(
-        recipe.scrubber.scrub_batch, recipe.scrubber.recipe, texts.to_list(), known, surrogates,
-        lambda done: progress("scrub", done, total),
-    )  # fmt: skip
-    return pl.Series(texts.name, clean, dtype=pl.String)
+    return [
+        Texts(contract, table, column, recipe.key, recipe.scrubber, remembered)
+        for table in contract.tables
+        for column in table.columns
+        if column.treatment == "scrub"
+    ]
 
 
-def _surrogates(contract: Contract, persons: pl.Series | None, number: int, recipe: Recipe) -> list[Surrogates]:
-    """One for each row: dates in its text move as those of its person's columns do."""
-    shifted = [column for column in contract.columns().values() if column.treatment == "shift-date"]
-    weekdays = any(column.options.get("weekdays") for column in shifted)
-    keyed = Keyed(recipe.key)
-    named = persons.cast(pl.String).to_list() if persons is not None else [None] * number
-    return [Surrogates(recipe.key, offset_days(keyed, person or "", weekdays=weekdays)) for person in named]
-
-
-def _records(contract: Contract, live: Mapping[str, pl.DataFrame]) -> dict[Any, dict[str, str]]:
-    """Person -> what the rows of all tables say that would identify them, or who is linked to them, in a text."""
-    from sandbox.text.known import without_categories
-
-    records: dict[Any, dict[str, str]] = {}
-    for table in contract.tables:
-        person = contract.person_column(table)
-        own = f"{table.name}.{person}" == contract.person_key
-        classes = (Class.DIRECT, Class.QUASI) if own else (Class.DIRECT,)
-        telling = [
-            c.name
-            for c in table.columns
-            if c.class_ in classes and c.treatment not in ("keep", "scrub") and c.logical_type in TELLING
-        ]
-        if person is None or not telling:
-            continue
-        columns = [pl.col(name).cast(pl.String).alias(f"{table.name}.{name}") for name in telling]
-        for row in live[table.name].select(pl.col(person).alias("person"), *columns).unique(maintain_order=True).iter_rows():
-            said = records.setdefault(row[0], {})
-            said |= {f"{name} {value}": value for name, value in zip(telling, row[1:], strict=True) if value}
-    return without_categories(records)
-
-
-def _certify(
-    contract: Contract, live: Mapping[str, pl.DataFrame], treated: Mapping[str, pl.DataFrame],
-    released: tuple[Mapping[str, pl.DataFrame], Mapping[str, pl.DataFrame]], recipe: Recipe,
-) -> dict[str, Any]:  # fmt: skip
+def _certify(stage: Stage, rows: _Rows) -> dict[str, Any]:
     """The release certificate (sandbox/certificate.py): every measure, against all live rows."""
-    texts = {name: column for name, column in contract.columns().items() if column.treatment == "scrub"}
-    notes: dict[str, Any] = {}
-    for name in texts:
-        table, _, column = name.partition(".")
-        persons, records = contract.person_column(contract.table(table)), _records(contract, live) if contract.person_key else {}
-        rows = live[table].filter(pl.col(column).str.len_chars() > 0)
-        if rows.is_empty():
-            continue
-        known = [records.get(person, {}) for person in rows[persons]] if persons else [{}] * rows.height
-        scrub = partial(recipe.scrubber.scrub_batch, progress=lambda done: None)
-        seed = Keyed(recipe.key).mac(CANARY_KIND, name)
-        notes[name] = certificate.text_certificate(rows[column].to_list(), known, scrub, seed)
-        notes[name]["words_kept"] = certificate.words_kept(live[table][column].to_list(), treated[table][column].to_list())
-    skip = [*texts, *(name for name, column in contract.columns().items() if column.treatment == "pseudonym")]
-    kept = {
-        table.name: live[table.name].select(c.name for c in table.columns if c.treatment in MOVED) for table in contract.tables
-    }
+    notes = {one.name: told for one in rows.texts if (told := one.certified()) is not None}
+    pseudonyms = [name for name, column in stage.contract.columns().items() if column.treatment == "pseudonym"]
+    skip = [*(one.name for one in rows.texts), *pseudonyms]
     return {
-        "text": notes, "linkage": certificate.linkage(contract, *released),
-        "drift": certificate.drift(treated, released[1], skip), "distortion": certificate.drift(kept, released[1], skip),
+        "text": notes, "linkage": certificate.linkage(stage),
+        "drift": certificate.drift(stage, skip), "distortion": certificate.distortion(stage, rows.untreated),
     }  # fmt: skip
 
 
-def _split(
-    contract: Contract, live: Mapping[str, pl.DataFrame], treated: Mapping[str, pl.DataFrame], key: bytes
-) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """The released rows, and those of the persons held back for checking models in the live zone; tables of no person in both."""
-    if not contract.holdout:
-        return dict(treated), {}
-    released, held = {}, {}
+def _write(stage: Stage, work: Path, out: Path, holdout_out: Path | None) -> dict[str, str]:
+    """`out` holds one Parquet file a table and `holdout_out` those of the persons held back; file name -> digest of `out`'s."""
+    contract, files = stage.contract, {}
+    released, held = work / "released", work / "held"
+    for folder in (released, held):
+        folder.mkdir()
     for table in contract.tables:
-        frame, person = treated[table.name], contract.person_column(table)
-        # A person's column that is suppressed still says, in the live rows, whose row it is.
-        persons = (frame if person in frame.columns else live[table.name])[person] if person else None
-        back = held_back.chosen(contract, table, live[table.name], persons, key)
-        released[table.name] = frame.filter(~back)
-        held[table.name] = frame if person is None and contract.person_key else frame.filter(back)
-    return released, held
-
-
-def write_tables(frames: Mapping[str, pl.DataFrame], out: Path) -> dict[str, str]:
-    """`out` holds one Parquet file a table, named by table and content; file name -> digest. All or nothing."""
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    files = {}
-    for name, frame in frames.items():
-        path = partial / name
-        frame.sort(frame.columns, nulls_last=True).write_parquet(path, compression="zstd", statistics=False)
-        value = digest_file(path)
-        files[f"{name}-{value[7:23]}.parquet"] = value
-        path.rename(partial / f"{name}-{value[7:23]}.parquet")
-    partial.rename(out)
+        schema = stage.schemas[table.name]
+        name, value = write_table(released, table.name, schema, stage.sorted(table, stage.released(table)))
+        files[name] = value
+        if holdout_out is not None:
+            write_table(held, table.name, schema, stage.sorted(table, stage.held_back(table)))
+    if holdout_out is not None:
+        held.rename(holdout_out)
+    try:
+        released.rename(out)
+    except OSError:
+        if holdout_out is not None:
+            shutil.rmtree(holdout_out, ignore_errors=True)
+        raise
     return files
 
 
-def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
-    sources = {name: digest(frame.write_csv().encode()) for name, frame in live.items()}
+def _predicate(contract: Contract, survey: Survey, recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
     treatments = {name: column.treatment for name, column in contract.columns().items()}
     told = {
         "treatments": treatments,
@@ -254,7 +227,7 @@ def _predicate(contract: Contract, live: Mapping[str, pl.DataFrame], recipe: Rec
         "dataset": contract.id,
         "project": recipe.project,
         "contract": {"digest": contract.digest, "version": contract.version},
-        "source": {"digest": digest(canonical_json(sources)), "rows": {name: f.height for name, f in live.items()}},
+        "source": {"digest": digest(canonical_json(survey.digests)), "rows": dict(survey.rows)},
         "recipe": {"digest": digest(canonical_json(told)), **told},
         "persons": _persons(contract),
         "keys": {table.name: key for table in contract.tables if (key := _released_key(table))},

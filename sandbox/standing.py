@@ -11,7 +11,7 @@ from psycopg import Error as PostgresError
 
 from sandbox.contracts import Contract, RowFilter, Table
 from sandbox.errors import SourceMismatch
-from sandbox.sources import POSTGRES_TYPES
+from sandbox.loading import POSTGRES_TYPES
 
 
 @dataclass(frozen=True, slots=True)

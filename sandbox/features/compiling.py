@@ -41,8 +41,8 @@ def _treated(column: Column) -> str | None:
     """The type that the treatment gives, found by treating no rows."""
     import polars as pl
 
-    from sandbox.sources import POLARS_TYPES
     from sandbox.treatments import TREATMENTS, Keyed
+    from sandbox.typing_rows import POLARS_TYPES
 
     apply = TREATMENTS.get(column.treatment or "suppress")
     if column.treatment == "scrub":

@@ -19,5 +19,5 @@ def treat(column: pl.Series, options: Mapping[str, Any], keyed: Keyed) -> pl.Ser
     """Each value's pseudonym under the column's identifier kind."""
     texts = column.cast(pl.String)
     distinct = texts.drop_nulls().unique()
-    made = [keyed.mac(keyed.kind, value)[:LENGTH_BYTES].hex() for value in distinct]
+    made = [mac[:LENGTH_BYTES].hex() for mac in keyed.macs(keyed.kind, distinct.to_list())]
     return texts.replace_strict(distinct, pl.Series(made, dtype=pl.String), default=None, return_dtype=pl.String)

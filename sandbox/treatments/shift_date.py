@@ -18,8 +18,7 @@ KIND = "date-shift"
 
 def offset_days(keyed: Keyed, person: str, *, weekdays: bool) -> int:
     """The days that every date of `person` moves."""
-    drawn = int.from_bytes(keyed.mac(KIND, person)[:8])
-    return -7 * (1 + drawn % (DAYS // 7)) if weekdays else -(1 + drawn % DAYS)
+    return _offset(keyed.mac(KIND, person), weekdays=weekdays)
 
 
 def treat(column: pl.Series, options: Mapping[str, Any], keyed: Keyed) -> pl.Series:
@@ -29,9 +28,15 @@ def treat(column: pl.Series, options: Mapping[str, Any], keyed: Keyed) -> pl.Ser
     persons = keyed.persons.cast(pl.String)
     distinct = persons.drop_nulls().unique()
     weekdays = bool(options.get("weekdays", False))
-    offsets = pl.Series([offset_days(keyed, person, weekdays=weekdays) for person in distinct], dtype=pl.Int64)
+    macs = keyed.macs(KIND, distinct.to_list())
+    offsets = pl.Series([_offset(mac, weekdays=weekdays) for mac in macs], dtype=pl.Int64)
     days = persons.replace_strict(distinct, offsets, default=None, return_dtype=pl.Int64)
     frame = pl.DataFrame({"moment": column, "days": days})
     shifted = pl.col("moment") + pl.duration(days=pl.col("days"))
     bounded = pl.when(pl.col("moment").dt.year().is_between(2, 9_998)).then(shifted)
     return frame.select(bounded.cast(column.dtype).alias(column.name)).to_series()
+
+
+def _offset(mac: bytes, *, weekdays: bool) -> int:
+    drawn = int.from_bytes(mac[:8])
+    return -7 * (1 + drawn % (DAYS // 7)) if weekdays else -(1 + drawn % DAYS)

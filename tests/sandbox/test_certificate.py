@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from small_contract import contract_text, write_rows
+from small_contract import COLUMNS, contract_text, write_rows
+from staged_frames import staged
 
 from sandbox.bounds import Bounds
 from sandbox.canaries import SENTENCES, leaks, plant, words_lost
@@ -18,7 +19,8 @@ from sandbox.contracts import load_contract
 from sandbox.enforcement import Limits
 from sandbox.errors import CertificateRefused
 from sandbox.snapshots import Recipe, build_snapshot
-from sandbox.sources import FolderSource, read_tables
+from sandbox.sources import FolderSource
+from sandbox.survey import read_tables
 from sandbox.text import Scrubber
 
 TEXTS = ["The patient was seen for asthma. Continue albuterol as needed.", "BP 128/76. No fever. Return in two weeks."]
@@ -117,10 +119,11 @@ def furthest(one: pl.Series, other: pl.Series) -> float:
     return max(abs(float((one <= v).mean()) - float((other <= v).mean())) for v in [*one, *other])  # type: ignore[arg-type]
 
 
-def test_an_attacker_links_whom_one_row_fits_and_drift_shows_who_is_missing() -> None:
-    contract = load_contract(contract_text())
+def test_an_attacker_links_whom_one_row_fits_and_drift_shows_who_is_missing(tmp_path: Path) -> None:
+    contract = load_contract(contract_text({"persons": COLUMNS["persons"]}))
     whole = pl.DataFrame({"person_id": ["a", "b", "c", "d"], "birth_date": [1950, 1950, 1960, 1970], "zip": ["1", "1", "2", "3"]})
-    out = whole.filter(pl.col("person_id") != "d")
-    found = linkage(contract, {"persons": whole}, {"persons": out})
+    with staged(contract, {"persons": whole}, tmp_path) as stage:
+        stage.duck.execute("INSERT INTO gone SELECT person FROM t0 WHERE c0 = 'd'")
+        found, moved = linkage(stage), drift(stage, ["persons.person_id"])
     assert found["quasi"] == {"expected": 0.5, "unique": 0.25}
-    assert drift({"persons": whole}, {"persons": out}, ["persons.person_id"]) == {"persons.birth_date": 0.25, "persons.zip": 0.25}
+    assert moved == {"persons.birth_date": 0.25, "persons.zip": 0.25}

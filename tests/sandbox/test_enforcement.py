@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from small_contract import contract_text
+from staged_frames import released_of, staged
 
 from sandbox import risk
 from sandbox.contracts import load_contract
@@ -34,9 +36,11 @@ def frames() -> dict[str, pl.DataFrame]:
     }
 
 
-def test_a_class_that_another_tables_suppression_made_too_small_goes_too() -> None:
+def test_a_class_that_another_tables_suppression_made_too_small_goes_too(tmp_path: Path) -> None:
     contract = load_contract(contract_text(COLUMNS, maxSuppressed=0.6))
-    released, facts = enforce(contract, frames(), Limits(4, 1, 1))
+    with staged(contract, frames(), tmp_path) as stage:
+        facts = enforce(stage, Limits(4, 1, 1))
+        released = released_of(stage)
     assert set(released["persons"]["zip"]) == {"200"} and released["visits"].height == 4
     assert facts["suppressed_rows"] == {"persons": 4, "visits": 4}
     for name, quasi in (("persons", "zip"), ("visits", "ward")):
@@ -44,7 +48,7 @@ def test_a_class_that_another_tables_suppression_made_too_small_goes_too() -> No
     assert facts["k"] == 4
 
 
-def test_what_goes_in_all_rounds_counts_against_the_contracts_share() -> None:
+def test_what_goes_in_all_rounds_counts_against_the_contracts_share(tmp_path: Path) -> None:
     contract = load_contract(contract_text(COLUMNS, maxSuppressed=0.3))
-    with pytest.raises(KUnreachable, match=r"suppressing 4 of 8 rows"):
-        enforce(contract, frames(), Limits(4, 1, 1))
+    with staged(contract, frames(), tmp_path) as stage, pytest.raises(KUnreachable, match=r"suppressing 4 of 8 rows"):
+        enforce(stage, Limits(4, 1, 1))

@@ -11,7 +11,8 @@ from test_snapshots import build, frames
 
 from sandbox.contracts import load_contract
 from sandbox.held_back import live_rows
-from sandbox.sources import FolderSource, read_tables
+from sandbox.sources import FolderSource
+from sandbox.survey import read_tables
 
 KEY = b"k" * 32
 

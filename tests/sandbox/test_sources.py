@@ -11,7 +11,9 @@ from small_contract import contract_text, write_rows
 
 from sandbox.contracts import load_contract
 from sandbox.errors import SourceMismatch
-from sandbox.sources import FolderSource, PostgresSource, load_into_postgres, read_tables
+from sandbox.loading import load_into_postgres
+from sandbox.sources import FolderSource, PostgresSource
+from sandbox.survey import read_tables
 
 CONTRACT = load_contract(contract_text())
 VISIT = '{"visit_id": "V1", "person_id": "%s", "day": "2024-01-01", "note": "", "score": %s}\n'
@@ -79,4 +81,4 @@ def test_postgresql_gives_the_rows_of_the_files_back(tmp_path: Path, database_ur
         for name in here:
             assert there[name].sort("person_id").equals(here[name].sort("person_id")) or name == "visits"
         with pytest.raises(SourceMismatch, match="persons cannot be read from the live database"):
-            PostgresSource(connection, "elsewhere").read(CONTRACT.table("persons"))
+            list(PostgresSource(connection, "elsewhere").batches(CONTRACT.table("persons")))

@@ -112,3 +112,10 @@ def test_an_empty_column_and_one_all_null_come_through(name: str) -> None:
 def test_every_treatment_has_its_page() -> None:
     pages = Path(__file__).parents[2] / "docs" / "reference" / "treatments"
     assert {page.stem for page in pages.glob("*.md")} - {"README"} == set(TREATMENTS)
+
+
+@given(key=st.binary(max_size=200), values=st.lists(st.text(max_size=80), max_size=5))
+@SETTINGS
+def test_many_keyed_hashes_at_once_are_those_made_one_by_one(key: bytes, values: list[str]) -> None:
+    keyed = Keyed(key)
+    assert keyed.macs("kind", values) == [keyed.mac("kind", value) for value in values]
