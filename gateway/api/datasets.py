@@ -84,7 +84,7 @@ def one(dataset: str, given: Given, asking: Asking) -> dict[str, Any]:
 
 @router.post("/datasets/{dataset}/rows", status_code=201)
 def load(dataset: str, files: list[UploadFile], given: Given, asking: Asking) -> dict[str, Any]:
-    """The live tables of the dataset hold exactly the rows of the files sent (CSV, JSON Lines or Parquet, one a table)."""
+    """The live tables hold exactly the rows of the files sent: CSV, JSON Lines or Parquet, a file or a folder a table."""
     with given.pool.connection() as connection:
         found = catalog.get(connection, dataset)
     decision = _may_build(given, asking, found.contract, found.project, "load live rows of")
@@ -146,8 +146,15 @@ def _may_build(given: Services, asking: Subject, contract: Contract, project: st
 
 
 def _save(file: UploadFile, folder: Path) -> None:
-    name = PurePosixPath(file.filename or "").name
-    if not name or name.startswith(".") or name != file.filename:
-        raise InvalidUpload("Each file is sent under its plain name, such as patients.csv.")
-    with (folder / name).open("xb") as target:
-        shutil.copyfileobj(file.file, target)
+    place = PurePosixPath(file.filename or "")
+    plain = all(part.strip(".") and not part.startswith(".") for part in place.parts)
+    if len(place.parts) not in (1, 2) or not plain or str(place) != file.filename or place.is_absolute():
+        raise InvalidUpload("Each file is sent under its plain name, such as patients.csv or patients/part-1.csv.")
+    try:
+        (folder / place).parent.mkdir(exist_ok=True)
+        with (folder / place).open("xb") as target:
+            shutil.copyfileobj(file.file, target)
+    except FileExistsError as error:
+        raise InvalidUpload(
+            "Two of the files stand in one place: each is sent once, under a name that is no other's folder."
+        ) from error

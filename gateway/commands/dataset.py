@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,10 @@ def load(gateway: Gateway, dataset: str, source: str) -> None:
     emit_json(loaded)
 
 
-def send_rows(gateway: Gateway, dataset: str, paths: Sequence[Path]) -> Any:
-    """The gateway has loaded the table files; its answer."""
+def send_rows(gateway: Gateway, dataset: str, paths: Mapping[str, Path]) -> Any:
+    """The gateway has loaded the table files, by the names they are sent under; its answer."""
     with ExitStack() as opened:
-        files = [("files", (path.name, opened.enter_context(path.open("rb")))) for path in paths]
+        files = [("files", (name, opened.enter_context(path.open("rb")))) for name, path in paths.items()]
         return gateway.post(f"/v1/datasets/{dataset}/rows", files=files)
 
 

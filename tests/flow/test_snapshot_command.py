@@ -163,7 +163,7 @@ def test_a_snapshot_built_again_from_equal_rows_still_rests_on_its_first_manifes
         "{property: holdout, value: 0.2}", "{property: holdout, value: 0}"
     )
     sam.post("/v1/datasets", {"project": "readmission", "contract": text})
-    send_rows(sam, "clinic_again", sorted(clinic.iterdir()))
+    send_rows(sam, "clinic_again", {path.name: path for path in sorted(clinic.iterdir())})
     first, again = (watch(sam, sam.post("/v1/snapshots", {"dataset": "clinic_again"})) for _ in range(2))
     assert first["state"] == again["state"] == "built", (first["detail"], again["detail"])
     assert first["digest"] == again["digest"] and first["envelope"] == again["envelope"]

@@ -57,7 +57,7 @@ def told(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFac
     (folder / "people.csv").write_text("person,age,agreed\n" + rows)
     (folder / "places.csv").write_text("place\n1\n2\n")
     sam.post("/v1/datasets", {"project": "readmission", "contract": CONTRACT})
-    send_rows(sam, "told", sorted(folder.iterdir()))
+    send_rows(sam, "told", {path.name: path for path in sorted(folder.iterdir())})
     built = watch(sam, sam.post("/v1/snapshots", {"dataset": "told"}))
     assert built["state"] == "built", built["detail"]
     dana.get(f"/v1/snapshots/{built['id']}/files")

@@ -68,7 +68,7 @@ def sam(as_user: Callable[[str], Gateway], rows: Path) -> Gateway:
     """Every test begins with the same live rows."""
     sam = as_user("sam")
     sam.post("/v1/datasets", {"project": "income", "contract": CONTRACT})
-    send_rows(sam, "racing", [rows])
+    send_rows(sam, "racing", {rows.name: rows})
     return sam
 
 
@@ -209,7 +209,7 @@ def test_an_erasure_that_a_hold_refused_fails_no_build(sam: Gateway, given: Serv
 
 def test_a_build_whose_rows_were_replaced_meanwhile_does_not_stand(sam: Gateway, given: Services, rows: Path) -> None:
     wanted = asked(given).id
-    assert building.build(between(given, lambda: send_rows(sam, "racing", [rows])), wanted) == "failed"
+    assert building.build(between(given, lambda: send_rows(sam, "racing", {rows.name: rows})), wanted) == "failed"
     assert state(given, wanted).code == "loaded_meanwhile"
 
 
@@ -230,14 +230,14 @@ def test_a_load_does_not_replace_what_a_legal_hold_covers(
     before = sam.get("/v1/datasets/racing")
     try:
         with pytest.raises(Refusal, match="legal hold") as refused:
-            send_rows(sam, "racing", [rows])
+            send_rows(sam, "racing", {rows.name: rows})
     finally:
         carl.post(f"/v1/audit/holds/{hold}/lift")
     assert refused.value.problem_code == "under_legal_hold"
     assert sam.get("/v1/datasets/racing") == before
     last = entries(given, "dataset:load-refused")[-1]
     assert (last["outcome"], last["detail"]["holds"]) == ("refused", [hold]) and "Q-7" not in str(last)
-    send_rows(sam, "racing", [rows])
+    send_rows(sam, "racing", {rows.name: rows})
     for other in others:
         carl.post(f"/v1/audit/holds/{other}/lift")
 
@@ -248,7 +248,7 @@ def test_a_hold_that_is_placed_during_a_load_waits_until_the_rows_are_gone(
     """So nobody is told that rows are held which are being replaced."""
     carl, placed = as_user("carl"), []
     reading = blocked(stack_home, "LOCK TABLE racing.people IN ACCESS SHARE MODE")
-    loading = started(lambda: send_rows(sam, "racing", [rows]))
+    loading = started(lambda: send_rows(sam, "racing", {rows.name: rows}))
     until_waiting(stack_home, "live", "DROP SCHEMA %")
     placing = started(lambda: placed.append(carl.post("/v1/audit/holds", {"reason": "r", "dataset": "racing"})))
     until_waiting(stack_home, "control", "INSERT INTO catalog.holds%")

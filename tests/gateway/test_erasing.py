@@ -51,7 +51,7 @@ def sam(as_user: Callable[[str], Gateway], tmp_path_factory: pytest.TempPathFact
     (folder / "stays.csv").write_text("stay,person,note\n" + stays)
     sam = as_user("sam")
     sam.post("/v1/datasets", {"project": "income", "contract": CONTRACT})
-    send_rows(sam, "forgetting", sorted(folder.iterdir()))
+    send_rows(sam, "forgetting", {path.name: path for path in sorted(folder.iterdir())})
     return sam
 
 
