@@ -19,7 +19,7 @@ from compliance.checkpoints import ORIGIN, verifier_key
 from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
 from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, readable
-from compliance.ledger import integrate, integrate_after_those_writing, read
+from compliance.ledger import integrate_after_those_writing, read
 from compliance.redaction import load_reader
 from compliance.regulations import load_profile
 from compliance.supplements import Supplement, disclosures_of_person, policy_replays
@@ -154,7 +154,6 @@ def findings(given: Services) -> list[Finding]:
     """What somebody should look at now, found by going through the whole ledger; who approved and left is asked of the issuer."""
     watch = Watch(whole=True)
     with given.pool.connection() as connection:
-        integrate(connection)
         for _, raw in read(connection):
             if entry := readable(raw):
                 watch.add(entry)
