@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from compliance.canonical import canonical_json, digest
+from compliance.yaml_texts import InvalidYaml, load_yaml
 from promotion.errors import InvalidModelContract
 
 
@@ -143,9 +143,9 @@ class ModelContract(Strict):
 def load_model_contract(text: str) -> ModelContract:
     """The contract in `text`. Raises InvalidModelContract naming each field that is wrong."""
     try:
-        return ModelContract.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise InvalidModelContract("The model contract is no YAML.") from error
+        return ModelContract.model_validate(load_yaml(text))
+    except InvalidYaml as error:
+        raise InvalidModelContract(f"The model contract is no YAML. {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'contract'}: {e['msg']}" for e in error.errors())
         raise InvalidModelContract(f"The model contract is wrong: {wrong}.") from error

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from compliance.canonical import canonical_json, digest
+from compliance.errors import ComplianceError
+from compliance.yaml_texts import load_yaml
+from sandbox.contract_terms import DEFAULT_MAX_SUPPRESSED, DEFAULT_MAX_TTL_SECONDS, dataset_terms, require_options
 from sandbox.errors import InvalidContract
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 DATASET = re.compile(r"[a-z][a-z0-9_]{0,40}")
-DEFAULT_MAX_TTL_SECONDS = 7_200
-DEFAULT_MAX_SUPPRESSED = 0.2
+# A dataset's id is the schema of its live tables; these are schemas of others there.
+RESERVED = re.compile(r"(pg_|lease_).*|public|information_schema|masking|sessions|scores")
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "date", "timestamp")
 
 
@@ -120,46 +123,61 @@ def load_contract(source: Path | str) -> Contract:
     """The contract in a file or a text. Raises InvalidContract, naming table and column."""
     from open_data_contract_standard.model import OpenDataContractStandard
     from pydantic import ValidationError
-    from yaml import YAMLError
 
-    text = source.read_text("utf-8") if isinstance(source, Path) else source
     try:
-        parsed = OpenDataContractStandard.from_string(text)
-    except (ValidationError, YAMLError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidContract("This is no Open Data Contract Standard 3 document.") from error
+        text = source.read_text("utf-8") if isinstance(source, Path) else source
+        parsed = OpenDataContractStandard(**load_yaml(text))
+    except (ComplianceError, ValidationError, TypeError, ValueError, AttributeError) as error:
+        why = f" {error}" if isinstance(error, ComplianceError) else ""
+        raise InvalidContract(f"This is no Open Data Contract Standard 3 document.{why}") from error
     if not str(parsed.apiVersion or "").startswith("v3") or parsed.kind != "DataContract":
         raise InvalidContract("The contract says neither apiVersion v3 nor kind DataContract.")
     return _contract(parsed)
 
 
 def _contract(parsed: Any) -> Contract:
-    custom = _custom(parsed)
+    terms = dataset_terms(_custom(parsed))
     tables = tuple(_table(schema) for schema in parsed.schema_ or ())
     if not DATASET.fullmatch(str(parsed.id or "")) or not tables:
         raise InvalidContract("The contract needs an id (lower-case letters, digits, _) and at least one table.")
+    if RESERVED.fullmatch(parsed.id):
+        raise InvalidContract("That id has a meaning in the live database already; give the dataset another.")
+    _require_once("The contract names a table twice.", [table.name for table in tables])
     contract = Contract(
         id=parsed.id,
         version=str(parsed.version or "0"),
         tables=tables,
-        purposes=tuple(custom.get("purposes", ())),
-        digest=digest(canonical_json(parsed.model_dump(mode="json", by_alias=True, exclude_none=True))),
-        person_key=custom.get("personKey"),
-        project=custom.get("project"),
-        max_ttl=int(custom.get("maxTtl", DEFAULT_MAX_TTL_SECONDS)),
-        row_filters={purpose: RowFilter(**value) for purpose, value in custom.get("rowFilters", {}).items()},
-        holdout=float(custom.get("holdout", 0)),
-        max_suppressed=float(custom.get("maxSuppressed", DEFAULT_MAX_SUPPRESSED)),
+        purposes=terms.purposes,
+        digest=_digest(parsed),
+        person_key=terms.personKey,
+        project=terms.project,
+        max_ttl=terms.maxTtl,
+        row_filters={purpose: RowFilter(**dict(said)) for purpose, said in terms.rowFilters.items()},
+        holdout=terms.holdout,
+        max_suppressed=terms.maxSuppressed,
     )
     _require_known_references(contract)
     return contract
+
+
+def _digest(parsed: Any) -> str:
+    try:
+        return digest(canonical_json(parsed.model_dump(mode="json", by_alias=True, exclude_none=True)))
+    except ComplianceError as error:
+        raise InvalidContract("The contract holds a number that has no exact form in JSON.") from error
+
+
+def _require_once(sentence: str, names: list[str]) -> None:
+    """No name stands twice; the live database does not tell upper case from lower case."""
+    if len({name.lower() for name in names}) != len(names):
+        raise InvalidContract(sentence)
 
 
 def _table(schema: Any) -> Table:
     if not NAME.fullmatch(str(schema.name or "")) or not schema.properties:
         raise InvalidContract("Each table needs a plain name and columns.")
     columns = tuple(_column(schema.name, item) for item in schema.properties)
-    if len({column.name for column in columns}) != len(columns):
-        raise InvalidContract(f"Table {schema.name} names a column twice.")
+    _require_once(f"Table {schema.name} names a column twice.", [column.name for column in columns])
     rules = tuple(rule.model_dump(exclude_none=True) for rule in _quality(schema))
     return Table(schema.name, columns, rules)
 
@@ -185,10 +203,13 @@ def _column(table: str, item: Any) -> Column:
     treatment = custom.get("treatment")
     options = dict(treatment) if isinstance(treatment, Mapping) else {"name": treatment}
     name = options.pop("name", None)
-    if name is not None and name not in TREATMENTS:
+    kind = custom.get("identifierKind")
+    if name is not None and (not isinstance(name, str) or name not in TREATMENTS):
         raise InvalidContract(f"{where}: the treatment is none of {', '.join(sorted(TREATMENTS))}.")
-    if name == "scrub" and options.get("style", "tags") not in ("tags", "surrogate"):
-        raise InvalidContract(f"{where}: the style of scrub is tags or surrogate.")
+    if kind is not None and not isinstance(kind, str):
+        raise InvalidContract(f"{where}: the identifierKind is a text.")
+    if name is not None:
+        require_options(where, name, options)
     references = next((relation.to for relation in item.relationships or () if relation.to), None)
     return Column(
         name=item.name,
@@ -196,7 +217,7 @@ def _column(table: str, item: Any) -> Column:
         class_=Class(item.classification) if item.classification else None,
         treatment=name,
         options=options,
-        kind=custom.get("identifierKind") or references or where,
+        kind=kind or references or where,
         references=references,
         primary_key=bool(item.primaryKey),
         required=item.required is not False,
@@ -214,5 +235,3 @@ def _require_known_references(contract: Contract) -> None:
     for name in sorted(str(item) for item in named):
         if name not in known:
             raise InvalidContract(f"The contract refers to {name}, which it does not describe.")
-    if not 0 <= contract.holdout < 1 or not 0 <= contract.max_suppressed < 1:
-        raise InvalidContract("holdout and maxSuppressed are shares of the persons, from 0 to under 1.")

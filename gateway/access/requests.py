@@ -115,6 +115,7 @@ def approve(connection: Connection[Any], request: AccessRequest, *, by: Actor, r
 
 def move(
     connection: Connection[Any], request: str, to: str, *, actor: Actor, now: datetime, refs: Mapping[str, str] | None = None,
+    detail: Mapping[str, Any] | None = None,
 ) -> AccessRequest:  # fmt: skip
     """The request is in state `to`, and the ledger says so. Raises WrongState when its life cycle does not allow it."""
     before = get(connection, request, lock=True)
@@ -125,7 +126,7 @@ def move(
         "UPDATE access.requests SET state = %s, not_before = %s, expires = %s WHERE id = %s", (to, *window, request)
     )
     outcome = "refused" if to == "rejected" else "done"
-    record(connection, before, EVENTS[to], outcome, actor, now, refs=refs)
+    record(connection, before, EVENTS[to], outcome, actor, now, refs=refs, detail=detail)
     return get(connection, request)
 
 

@@ -95,14 +95,14 @@ class AccessService:
                 found = requests.approve(connection, found, by=by.actor(), role=role, now=now)
         return self._grant_when_enough(found, by.actor(), now)
 
-    def reject(self, by: Subject, request: str) -> AccessRequest:
-        """A steward has rejected the request."""
+    def reject(self, by: Subject, request: str, why: str) -> AccessRequest:
+        """A steward has rejected the request, and the ledger says why."""
         by = self._current(by)
         with self.pool.connection() as connection:
             found = requests.get(connection, request)
         self._require_decider(by, found, "reject")
         with self.pool.connection() as connection:
-            return requests.move(connection, found.id, "rejected", actor=by.actor(), now=self.clock())
+            return requests.move(connection, found.id, "rejected", actor=by.actor(), now=self.clock(), detail={"why": why[:200]})
 
     def withdraw(self, by: Subject, request: str) -> AccessRequest:
         """The asker has taken the request back."""

@@ -92,8 +92,8 @@ def approve(name: str, given: Given, asking: Asking) -> dict[str, Any]:
 
 @router.post("/access-requests/{name}/reject")
 def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]:
-    """The request is rejected."""
-    return given.access.reject(asking, name).as_json()
+    """The request is rejected; the reason stands in the ledger."""
+    return given.access.reject(asking, name, body.why).as_json()
 
 
 @router.post("/access-requests/{name}/withdraw")

@@ -130,12 +130,12 @@ def approve(name: str, body: Approval, given: Given, asking: Asking) -> dict[str
 
 @router.post("/promotions/{name}/reject")
 def reject(name: str, body: Why, given: Given, asking: Asking) -> dict[str, Any]:
-    """The promotion is rejected by somebody whom policy lets do it."""
+    """The promotion is rejected by somebody whom policy lets do it; the reason stands in the ledger."""
     found = visible(given, asking, name)
     decision = given.enforcer.require(asking, "reject", steps.resource(found), what="reject this promotion")
-    refs = {"decision_id": decision.decision_id}
+    said: dict[str, Any] = {"refs": {"decision_id": decision.decision_id}, "detail": {"why": body.why[:200]}}
     with given.pool.connection() as connection:
-        requests.move(connection, name, State.REJECTED, actor=asking.actor(), now=given.clock(), refs=refs)
+        requests.move(connection, name, State.REJECTED, actor=asking.actor(), now=given.clock(), **said)
     return _whole(given, name)
 
 

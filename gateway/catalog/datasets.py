@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +16,9 @@ from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
 from gateway.errors import GatewayError
 from sandbox.contracts import Contract, load_contract
+from sandbox.errors import SandboxError
+
+log = logging.getLogger("sallyport.catalog")
 
 
 class DatasetTaken(GatewayError):
@@ -127,8 +131,14 @@ def every(connection: Connection[Any]) -> list[Dataset]:
 
 
 def policy_data(connection: Connection[Any]) -> dict[str, Any]:
-    """`data.datasets` as policy reads it, from all registered contracts."""
-    return {dataset.id: dict(dataset.contract.policy_data()) for dataset in every(connection)}
+    """`data.datasets` as policy reads it, from all registered contracts; one that cannot be read is unknown to policy."""
+    known = {}
+    for dataset in every(connection):
+        try:
+            known[dataset.id] = dict(dataset.contract.policy_data())
+        except SandboxError as error:
+            log.error("the contract of dataset %s cannot be used (%s), so policy does not know it", dataset.id, error.code)
+    return known
 
 
 def _select(connection: Connection[Any], tail: str, values: tuple[Any, ...]) -> list[Dataset]:

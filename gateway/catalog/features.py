@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.yaml_texts import InvalidYaml, load_yaml
 from gateway.errors import GatewayError
 from sandbox.errors import InvalidFeatures
 from sandbox.features.compiled import Compiled
@@ -101,8 +102,8 @@ def resolved(connection: Connection[Any], text: str, projects: Sequence[str]) ->
     Raises FeaturesNotFound; InvalidFeatures where the definition does not give the model's inputs, or is another's.
     """
     try:
-        contract = yaml.safe_load(text)
-    except yaml.YAMLError:
+        contract = load_yaml(text)
+    except InvalidYaml:
         return text  # whoever reads the contract says what is wrong with it
     if isinstance(contract, Mapping) and "feature_definition" in contract:
         _require_published(connection, contract, projects)
