@@ -16,20 +16,20 @@ MOST_HEAD_BYTES = 64 * 1024
 class BoundedHead(HttpToolsProtocol):
     """A connection is closed once a request's line and headers are longer than the server takes: the parser has no bound."""
 
-    _head = 0
+    _head, _heads, _in_body = 0, 0, False
 
     def on_headers_complete(self) -> None:
-        self._head = -1
+        self._head, self._heads, self._in_body = 0, self._heads + 1, True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._head = 0
+        self._in_body = False
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        reading = self._head >= 0
+        heads, in_head = self._heads, not self._in_body
         super().data_received(data)
-        if reading and self._head >= 0:
+        if in_head and self._heads == heads:  # all of it was of a head that goes on; a whole request may come in one piece
             self._head += len(data)
             if self._head > MOST_HEAD_BYTES:
                 self.transport.close()

@@ -58,8 +58,8 @@ def test_a_head_without_end_is_cut_off_and_other_callers_are_served(gate):
                 endless.sendall(b"x" * 1024)
                 time.sleep(0.0005)
         with socket.create_connection(address, timeout=5) as kept_open:
-            for _ in range(3):  # over one connection, with bodies that count for no head
-                kept_open.sendall(ASKED % len(BODY) + BODY)
+            for more in (0, 70_000, 0, 100_000):  # over one connection, with bodies that count for no head, also in one piece
+                kept_open.sendall(ASKED % (len(BODY) + more) + BODY + b" " * more)
                 assert kept_open.recv(4096).startswith(b"HTTP/1.1 200")
 
 
