@@ -99,22 +99,26 @@ def install(app: FastAPI, base_errors: tuple[type[Exception], ...]) -> None:
 
 def as_problem(request: Request, error: Exception) -> dict[str, Any]:
     """What the API says of `error`, for a page to say in sentences."""
+    return dict(json.loads(bytes(as_response(request, error).body)))
+
+
+def as_response(request: Request, error: Exception) -> JSONResponse:
+    """What the API answers where `error` is raised."""
     match error:
         case Denied():
-            answer = denied(error)
+            return denied(error)
         case RequestValidationError():
-            answer = _invalid(request, error)
+            return _invalid(request, error)
         case HTTPException():
-            answer = _http(request, error)
+            return _http(request, error)
         case DataError() | UnicodeError():
-            answer = _unstorable(request, error)
+            return _unstorable(request, error)
         case OperationalError():
-            answer = _database(request, error)
+            return _database(request, error)
         case _ if hasattr(error, "code") and hasattr(type(error), "code"):
-            answer = _ours(request, error)
+            return _ours(request, error)
         case _:
-            answer = _unexpected(request, error)
-    return dict(json.loads(bytes(answer.body)))
+            return _unexpected(request, error)
 
 
 def _ours(request: Request, error: Exception) -> JSONResponse:

@@ -33,6 +33,8 @@ class Typing:
     def typed(self, texts: pl.DataFrame) -> pl.DataFrame:
         """`texts` with exactly the contract's columns, in its order and types. Raises SourceMismatch for a column too many."""
         described = {column.name for column in self.table.columns}
+        if texts.columns and not described & set(texts.columns):  # no line of names, then, and it may tell of somebody
+            raise SourceMismatch(f"The file of table {self.table.name} does not begin with the names of the contract's columns.")
         if new := sorted(set(texts.columns) - described):
             raise SourceMismatch(f"Table {self.table.name} has columns the contract does not describe: {', '.join(new)}.")
         self.rows += texts.height

@@ -33,6 +33,7 @@ from gateway.api import (
     snapshots,
     stages,
 )
+from gateway.api.admission import Admission
 from gateway.api.idempotency import Idempotency
 from gateway.composition import Services
 from gateway.errors import GatewayError
@@ -82,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app, OUR_ERRORS)
     app.add_middleware(Idempotency, services=services)
+    app.add_middleware(Admission)
     app.add_middleware(metrics.Watch)  # the last added is the outermost
     app.include_router(health.router)
     app.include_router(metrics.router)

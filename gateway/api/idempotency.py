@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.bodies import again, whole
 from gateway.api.dependencies import known
 from gateway.composition import Services
 from gateway.identity import NotAuthenticated
@@ -61,13 +62,13 @@ class Idempotency:
         if not KEY.fullmatch(headers[HEADER]):
             await _refuse("invalid_idempotency_key", 422, "A key has from 1 to 200 visible characters.")(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await whole(receive, LARGEST_BODY_BYTES)
         if body is None:
             await _refuse("too_large", 413, "A call with a key carries at most 64 MiB.")(scope, receive, send)
             return
         claim = await run_in_threadpool(self._claim, Request(scope), body)
         if claim is None:
-            await self._app(scope, _again(body), send)
+            await self._app(scope, again(body), send)
         elif claim.before is not None:
             await _answer(claim)(scope, receive, send)
         else:
@@ -86,7 +87,7 @@ class Idempotency:
             await send(message)
 
         try:
-            await self._app(scope, _again(body), recording)
+            await self._app(scope, again(body), recording)
         finally:
             await run_in_threadpool(self._settle, claim, scope["path"], seen)
 
@@ -149,25 +150,3 @@ def _digest(request: Request, body: bytes) -> str:
     boundary = BOUNDARY.search(request.headers.get("content-type", ""))
     content = body.replace(boundary[1].encode(), b"") if boundary else body
     return hashlib.sha256(f"{request.url.path}?{request.url.query}\n".encode() + content).hexdigest()
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is larger than is kept in memory."""
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > LARGEST_BODY_BYTES:
-            return None
-    return bytes(body)
-
-
-def _again(body: bytes) -> Receive:
-    """The body as the application receives it."""
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return waiting.pop() if waiting else {"type": "http.disconnect"}
-
-    return receive

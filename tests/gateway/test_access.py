@@ -128,9 +128,10 @@ def test_a_steward_of_another_project_counts_for_nothing(services: Services, as_
     assert reasons(lambda: door.approve(service, asked)) == ("role_not_permitted",)
 
 
-def test_a_decided_request_takes_no_more_approvals(clinic: Path, as_user: AsUser) -> None:
+def test_a_decided_request_takes_no_more_approvals(clinic: Path, as_user: AsUser, services: Services) -> None:
     asked = ask(as_user("dana"), PLAIN)["id"]
     as_user("sam").post(f"/v1/access-requests/{asked}/reject", {"why": "no need"})
+    assert [one["detail"] for one in entries(services, "access-request:rejected", grant_id=asked)] == [{"why": "no need"}]
     with pytest.raises(Refusal) as refusal:
         as_user("stella").post(f"/v1/access-requests/{asked}/approve")
     assert refusal.value.problem_code == "wrong_state"

@@ -21,7 +21,7 @@ def test_a_contract_that_cannot_be_read_any_more_is_unknown_to_policy_and_no_hin
     with psycopg.connect(database_url) as connection:
         for package in ("compliance", "gateway.catalog"):
             connection.execute((resources.files(package) / "schema.sql").read_text("utf-8"))  # type: ignore[arg-type]
-        ensure_project(connection, "p", new_key=lambda: "wrapped", actor=STEWARD, now=NOW)
+        ensure_project(connection, "p", new_key=lambda: (b"key", "wrapped"), actor=STEWARD, now=NOW)
         for name in ("adult", "clinic"):
             path = contract_path(name)
             datasets.register(

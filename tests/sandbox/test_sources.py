@@ -29,6 +29,7 @@ HEAD = "person_id,name,birth_date,zip\n"
         ("persons.csv", HEAD + "P1,Zebulon,2023-02-30,1\n", r"persons\.birth_date: 1 of 1 values are no date"),
         ("persons.csv", "person_id,name,zip\nP1,Zebulon,1\n", "persons lacks column birth_date"),
         ("persons.csv", HEAD.strip() + ",ssn\nP1,Zebulon,1950-01-01,1,2\n", "columns the contract does not describe: ssn"),
+        ("persons.csv", "P1,Zebulon,1950-01-01,1\n" * 2, "persons does not begin with the names"),
         ("visits.jsonl", VISIT % ("Zebulon", "1"), "1 rows refer to no row"),
         ("visits.jsonl", '{"visit_id": "Zebulon"', "visits cannot be read as jsonl"),
         ("visits.jsonl", VISIT % ("P000", '"Zebulon"'), r"visits\.score: 1 of 1"),

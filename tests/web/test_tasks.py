@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from browsing import Browser
 
+from compliance.ledger import integrate
 from gateway.client import Gateway
 from gateway.composition import Services
 from tests.ledger_reading import whole_ledger
@@ -157,7 +158,9 @@ def test_a_dossier_shows_what_differs_from_production(browser: Browsers, checked
     assert re.search(r'class="new".*max: 7', page.text)
 
 
-def test_a_deployment_that_policy_denies_is_refused_in_sentences(browser: Browsers, checked: Callable[..., str]) -> None:
+def test_a_deployment_that_policy_denies_is_refused_in_sentences(
+    browser: Browsers, checked: Callable[..., str], parts: Services
+) -> None:
     vera = browser("vera")
     path = f"/web/promotions/{checked('web-unsigned')}"
     page = vera.get(path)
@@ -166,6 +169,10 @@ def test_a_deployment_that_policy_denies_is_refused_in_sentences(browser: Browse
     assert vera.http.post(f"{path}/deploy", data={"csrf": _csrf(page.text)}).status_code in (403, 409)
     done = vera.send(page, f"{path}/reject", why="It is not needed.")
     assert "It was rejected" in done.text
+    with parts.pool.connection() as connection:
+        integrate(connection)
+        entries = connection.execute("SELECT canonical FROM ledger.entries WHERE type = 'promotion:rejected'").fetchall()
+    assert any(b"It is not needed." in bytes(entry) for (entry,) in entries)
 
 
 def test_a_steward_builds_a_snapshot_and_sees_it_queued(browser: Browsers, clinic: Path) -> None:
