@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -70,7 +70,7 @@ class Noise(Within):
 class Round(Options):
     """What is rounded to."""
 
-    to: Number = Field(default=1, gt=0)
+    to: Annotated[Number, Field(gt=0)] | Literal["month", "quarter", "year"] = 1
 
 
 class Year(Options):

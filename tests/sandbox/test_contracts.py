@@ -32,6 +32,24 @@ def test_the_example_contracts_are_complete(name: str) -> None:
     assert load_contract(contract_path(name)).unclassified == ()
 
 
+@pytest.mark.parametrize(
+    ("at", "treatment"),
+    [
+        (("persons", 2), {"name": "round", "to": "month"}),
+        (("persons", 2), {"name": "year"}),
+        (("persons", 3), {"name": "bin", "groups": {"here": ["10001", 10002], 2: ["x"]}}),
+        (("visits", 3), {"name": "scrub", "style": "surrogate"}),
+        (("visits", 4), {"name": "round", "to": 2.5}),
+        (("visits", 4), {"name": "bin", "width": 10, "lowest": 0, "highest": 90}),
+        (("visits", 4), {"name": "noise", "scale": 2, "lowest": 0.5}),
+    ],
+)
+def test_each_treatment_takes_its_options(at: tuple[str, int], treatment: dict[str, Any]) -> None:
+    table, column = at
+    found = load_contract(changed(table, column, treatment=treatment)).table(table).columns[column]
+    assert {"name": found.treatment, **found.options} == treatment
+
+
 def changed(table: str, at: int, **new: Any) -> str:
     columns = copy.deepcopy(COLUMNS)
     name, logical_type, class_, treatment = columns[table][at]
@@ -70,6 +88,7 @@ def changed(table: str, at: int, **new: Any) -> str:
         (contract_text(other=[[[[[[[[[[[]]]]]]]]]]]).replace("[]", "[" * 99 + "]" * 99), "nested"),
         (changed("persons", 2, treatment={"name": "year", "width": 0}), r"persons\.birth_date: year does not take width"),
         (changed("persons", 2, treatment={"name": "year", "widht": 10}), r"persons\.birth_date: year does not take widht"),
+        (changed("persons", 2, treatment={"name": "round", "to": "week"}), r"persons\.birth_date: round does not take to"),
         (changed("persons", 3, treatment={"name": ["zip3"]}), r"persons\.zip: the treatment"),
         (changed("visits", 4, treatment={"name": "bin", "width": "10"}), r"visits\.score: bin does not take width"),
         (changed("persons", 3, name="NAME"), "persons names a column twice"),
