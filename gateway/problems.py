@@ -35,6 +35,7 @@ STATUS: dict[str, int] = {
     "lease_failed": 503,
     "vault_unavailable": 503,
     "mlflow_unavailable": 503,
+    "store_unavailable": 503,
 }
 
 _TEXT = {"type": "string"}

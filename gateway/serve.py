@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from gateway import logs
+from gateway import logs, publishing
 from gateway.composition import Services, now
 from gateway.errors import SettingsInvalid
 from gateway.identity import Subject
@@ -13,7 +13,7 @@ from gateway.scoring import LiveFeatures
 from gateway.settings import Settings
 from gateway.starting import address, begin, said
 from gateway.web.endings import Endings
-from promotion import deployments, listening, stages
+from promotion import listening
 from promotion.entities import Gather
 from promotion.loading import Models
 from promotion.predictions import Writer
@@ -22,13 +22,7 @@ from promotion.serving import create_app
 
 def application(given: Services, gather: Gather | None = None) -> FastAPI:
     """The server's application; what the database says is deployed is in the store before it answers."""
-    with given.pool.connection() as connection:
-        for project, name, envelope in deployments.current(connection):
-            if given.store.statement(project, name) != envelope:  # its volume may be one that only the gateway writes to
-                given.store.deploy(project, name, envelope)
-        for one in stages.every(connection):
-            if given.store.statement(one["project"], one["name"], stage=one["stage"]) != one["envelope"]:
-                given.store.deploy(one["project"], one["name"], one["envelope"], stage=one["stage"])
+    publishing.follow(given)  # its volume may be one that only the gateway writes to
 
     endings = Endings(given.pool)
 

@@ -21,6 +21,7 @@ from gateway import (
     exporting,
     forgotten,
     logs,
+    publishing,
     queueing,
     replaying,
     reviewing,
@@ -149,6 +150,7 @@ def reconcile_until(stop: threading.Event, given: Services) -> None:
                 queueing.forget(given)
                 serving_jobs.arrange(given)
             if rounds % ROUNDS_BETWEEN_WATCHES == 0:
+                publishing.follow(given)
                 aliasing.follow(given)
                 with given.pool.connection() as connection:
                     monitoring.watch(connection, given.clock(), attest_days=checking.attest_days(given))

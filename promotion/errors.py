@@ -91,6 +91,12 @@ class Tampered(PromotionError):
     code: ClassVar[str] = "tampered"
 
 
+class StoreUnavailable(PromotionError):
+    """The model store cannot be written: its volume is full, read-only or gone. What stood there stands."""
+
+    code: ClassVar[str] = "store_unavailable"
+
+
 class NotComparable(PromotionError):
     """The model does not take what the champion takes, so it cannot stand beside it."""
 

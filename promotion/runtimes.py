@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from promotion.errors import PromotionError
 from promotion.model_contracts import Input
-from promotion.scan import lightgbm_format, onnx_format, skops_format, xgboost_format
+from promotion.scan import (
+    catboost_format,
+    catboost_json,
+    lightgbm_format,
+    onnx_format,
+    safetensors_format,
+    skops_format,
+    xgboost_format,
+)
 from promotion.scan.skops_types import is_reviewed, is_reviewed_function
 
 Columns = Mapping[str, Any]  # name -> array [rows, 1] of float32 or of texts
 LARGEST_JSON = xgboost_format.LARGEST_BYTES
+CHANCES = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll")
+UNSERVED = {
+    catboost_format.NAME: "A CatBoost model is served only where the library catboost is installed: have your operator install it"
+    " beside the gateway, the worker and the model server, or submit the model as ONNX (save_model with format='onnx').",
+    safetensors_format.NAME: "A safetensors file holds weights and not what to compute with them: submit the model as ONNX.",
+}
 
 
 class NotServable(PromotionError):
@@ -129,6 +144,39 @@ class Lightgbm(_Matrix):
         return [np.asarray(self._booster.predict(self._matrix(columns), num_threads=self._threads), dtype=np.float32)]
 
 
+class Catboost:
+    """CatBoost's own binary or JSON form, where its library is installed; it is no part of ours."""
+
+    platform, quick = "catboost", True
+    outputs: tuple[str, ...] = ("score",)
+
+    def __init__(self, file: Path, inputs: Sequence[Input], threads: int) -> None:
+        if find_spec("catboost") is None:
+            raise NotServable(UNSERVED[catboost_format.NAME])
+        import catboost
+
+        with file.open("rb") as opened:
+            binary = catboost_format.looks_like(file.name.lower(), opened.read(4))
+        self._model, self._threads = catboost.CatBoost().load_model(str(file), "cbm" if binary else "json"), threads or -1
+        names = [str(name) for name in self._model.feature_names_]
+        unnamed = names == [str(number) for number in range(len(names))] and len(names) == len(inputs)
+        self._order = tuple(column.name for column in inputs) if unnamed else tuple(names)
+        _require_same(set(self._order), inputs)
+        words = {self._order[number] for number in self._model.get_cat_feature_indices()}
+        if words != {column.name for column in inputs if column.type == "string"}:
+            raise NotServable("The model's categories are not the texts of its contract.")
+        self._type = object if words else "float32"
+        loss = str(self._model.get_param("loss_function"))
+        self._kind = "Probability" if loss.partition(":")[0] in CHANCES else "RawFormulaVal"
+
+    def run(self, columns: Columns) -> Sequence[Any]:
+        import numpy as np
+
+        rows = np.hstack([columns[name].astype(self._type) for name in self._order])
+        found = self._model.predict(rows, prediction_type=self._kind, thread_count=self._threads)
+        return [np.asarray(found, dtype=np.float32)]
+
+
 class Skops:
     """scikit-learn estimators in skops' form, of types that were reviewed only."""
 
@@ -161,7 +209,14 @@ class Skops:
 
 RUNTIMES: dict[str, Callable[[Path, Sequence[Input], int], Runtime]] = {
     onnx_format.NAME: Onnx, xgboost_format.NAME: Xgboost, lightgbm_format.NAME: Lightgbm, skops_format.NAME: Skops,
+    catboost_format.NAME: Catboost,
 }  # fmt: skip
+
+
+def unserved(formats: Sequence[str]) -> str | None:
+    """Why a model that holds these formats only is served by nothing here, and what to do; None where something serves it."""
+    installed = {name for name in RUNTIMES if name != catboost_format.NAME or find_spec("catboost")}
+    return None if installed & set(formats) else " ".join(UNSERVED[name] for name in formats if name in UNSERVED)
 
 
 def _kind(file: Path) -> str | None:
@@ -169,7 +224,7 @@ def _kind(file: Path) -> str | None:
     with file.open("rb") as opened:
         head = opened.read(4096)
     base = file.name.lower()
-    for one in (skops_format, lightgbm_format, xgboost_format, onnx_format):
+    for one in (skops_format, catboost_format, lightgbm_format, xgboost_format, onnx_format):
         if one.looks_like(base, head):
             return str(one.NAME)
     if head.lstrip().startswith(b"{") and file.stat().st_size <= LARGEST_JSON:
@@ -177,6 +232,8 @@ def _kind(file: Path) -> str | None:
             value = json.loads(file.read_bytes())
         except ValueError:
             return None
+        if catboost_json.is_model(value):
+            return catboost_format.NAME
         return xgboost_format.NAME if isinstance(value, dict) and isinstance(value.get("learner"), dict) else None
     return None
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from compliance.attestations import Statement, verify_envelope
 from compliance.errors import UntrustedAttestation
-from promotion.errors import NotDeployed, Tampered
+from promotion.errors import NotDeployed, StoreUnavailable, Tampered
 from promotion.tree import tree_digest
 
 PREDICATE_TYPE = "urn:sallyport:deployment:v1"
 CHAMPION = "champion"
+SUFFIX = ".dsse.json"
 
 
 class ModelStore:
@@ -26,25 +28,29 @@ class ModelStore:
         self._root = root
 
     def put(self, folder: Path) -> str:
-        """The bytes of `folder` are in the store, read-only and synced; their digest. Putting them again changes nothing."""
+        """The bytes of `folder` are in the store, read-only and synced; their digest. Putting them again changes nothing.
+
+        Raises StoreUnavailable, Tampered; then nothing of them is there.
+        """
         digest = tree_digest(folder)
         target = self.folder(digest)
         if target.exists():
             return digest
         partial = self._root / "partial" / uuid4().hex
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copytree(folder, partial, symlinks=True)
-            if tree_digest(partial) != digest:
-                raise Tampered("The model changed while it was copied.")
-            for path in partial.rglob("*"):
-                if path.is_file():
-                    path.chmod(0o444)
-                    _sync(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _rename(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with _writing():
+            try:
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(folder, partial, symlinks=True)
+                if tree_digest(partial) != digest:
+                    raise Tampered("The model changed while it was copied.")
+                for path in partial.rglob("*"):
+                    if path.is_file():
+                        path.chmod(0o444)
+                        _sync(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _rename(partial, target)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
         return digest
 
     def folder(self, digest: str) -> Path:
@@ -52,17 +58,25 @@ class ModelStore:
         return self._root / "sha256" / digest.removeprefix("sha256:")
 
     def deploy(self, project: str, name: str, envelope: Mapping[str, Any], *, stage: str = CHAMPION) -> None:
-        """The signed statement says what is in production under that name, in that stage, from now on."""
+        """The signed statement says what is in production under that name, in that stage, from now on.
+
+        Raises StoreUnavailable; then what stood there stands.
+        """
         path = self._statement_file(project, name, stage)
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{uuid4().hex}.partial")
-        partial.write_text(json.dumps(envelope), "utf-8")
-        _sync(partial)
-        partial.replace(path)
+        with _writing():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial.write_text(json.dumps(envelope), "utf-8")
+                _sync(partial)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def withdraw(self, project: str, name: str, *, stage: str) -> None:
-        """Nothing stands in that stage any more."""
-        self._statement_file(project, name, stage).unlink(missing_ok=True)
+        """Nothing stands in that stage any more. Raises StoreUnavailable."""
+        with _writing():
+            self._statement_file(project, name, stage).unlink(missing_ok=True)
 
     def statement(self, project: str, name: str, *, stage: str = CHAMPION) -> dict[str, Any] | None:
         """The envelope that stands there, whoever signed it; None when there is none that can be read."""
@@ -73,8 +87,13 @@ class ModelStore:
 
     def deployed(self) -> list[tuple[str, str]]:
         """(project, name) of everything in production."""
-        files = self._root.glob("deployments/*/*.dsse.json")
-        return sorted((file.parent.name, file.name.removesuffix(".dsse.json")) for file in files if "@" not in file.name)
+        return [(project, name) for project, name, stage in self.statements() if stage == CHAMPION]
+
+    def statements(self) -> list[tuple[str, str, str]]:
+        """(project, name, stage) of every statement, whoever signed it."""
+        files = self._root.glob(f"deployments/*/*{SUFFIX}")
+        names = [(file.parent.name, *file.name.removesuffix(SUFFIX).partition("@")) for file in files]
+        return sorted((project, name, stage or CHAMPION) for project, name, _, stage in names)
 
     def stamp(self, project: str, name: str, *, stage: str = CHAMPION) -> float | None:
         """Changes whenever another statement is deployed under that name; None when nothing is."""
@@ -113,7 +132,16 @@ class ModelStore:
 
 def _file(name: str, stage: str) -> str:
     """No model's name has an at sign in it."""
-    return f"{name}.dsse.json" if stage == CHAMPION else f"{name}@{stage}.dsse.json"
+    return f"{name}{SUFFIX}" if stage == CHAMPION else f"{name}@{stage}{SUFFIX}"
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What the file system says against writing becomes ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable("The model store cannot be written; ask your operator to look at its volume.") from error
 
 
 def _rename(partial: Path, target: Path) -> None:

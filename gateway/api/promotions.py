@@ -19,6 +19,7 @@ from gateway.catalog import features
 from gateway.composition import Services
 from gateway.errors import GatewayError
 from gateway.identity import Subject
+from gateway.publishing import publish
 from promotion import approvals, deployments, monitoring, requests, stages, steps, waivers
 from promotion.errors import ApprovalRefused, NotDeployed, PromotionNotFound, WaiverRefused
 from promotion.model_contracts import load_model_contract
@@ -168,20 +169,18 @@ def close(name: str, finding: str, body: Why, given: Given, asking: Asking) -> d
 @router.post("/promotions/{name}/deploy")
 def deploy(name: str, given: Given, asking: Asking) -> dict[str, Any]:
     """Policy is asked again; the store points at exactly the approved bytes, under a signature."""
-    promotion = visible(given, asking, name)
+    visible(given, asking, name)
     try:
         with given.pool.connection() as connection:
-            moved, envelope = deployments.deploy(
+            moved, _ = deployments.deploy(
                 connection, name, store=given.store, by=asking.actor(), subject=asking.policy_input(), signer=given.signer,
                 decide=given.enforcer.decide, now=given.clock(),
             )  # fmt: skip
-            left = stages.leave(connection, moved, by=asking.actor(), now=given.clock())
+            stages.leave(connection, moved, by=asking.actor(), now=given.clock())
     except ApprovalRefused as refused:
         record_refusal(given, name, refused, asking)
         raise
-    given.store.deploy(promotion.project, promotion.name, envelope)
-    for stage in left:
-        given.store.withdraw(promotion.project, promotion.name, stage=stage)
+    publish(given)
     return _whole(given, name)
 
 

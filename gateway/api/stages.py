@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from gateway.api.dependencies import Asking, Given
 from gateway.api.promotions import record_refusal, visible
+from gateway.publishing import publish
 from promotion import stages
 from promotion.errors import ApprovalRefused, NotDeployed
 from promotion.stages import Stage
@@ -29,14 +30,14 @@ def place(name: str, body: Placing, given: Given, asking: Asking) -> dict[str, A
     promotion = visible(given, asking, name)
     try:
         with given.pool.connection() as connection:
-            envelope = stages.place(
+            stages.place(
                 connection, name, body.stage, share=body.share, store=given.store, by=asking.actor(),
                 subject=asking.policy_input(), signer=given.signer, decide=given.enforcer.decide, now=given.clock(),
             )  # fmt: skip
     except ApprovalRefused as refused:
         record_refusal(given, name, refused, asking)
         raise
-    given.store.deploy(promotion.project, promotion.name, envelope, stage=body.stage)
+    publish(given)
     return beside(promotion.project, promotion.name, given, asking)
 
 
@@ -58,5 +59,5 @@ def withdraw(project: str, name: str, stage: Stage, given: Given, asking: Asking
     given.enforcer.require(asking, "withdraw", resource, what="withdraw this model")
     with given.pool.connection() as connection:
         stages.withdraw(connection, project, name, stage, by=asking.actor(), now=given.clock())
-    given.store.withdraw(project, name, stage=stage)
+    publish(given)
     return beside(project, name, given, asking)

@@ -89,6 +89,7 @@ def test_a_project_is_made_trained_taken_over_and_promoted(as_user: As, clinic: 
     asked_by_entity(as_user, clinic, promotion["id"])
     aliased_in_mlflow()
     scored_in_batches(as_user, clinic)
+    scored_without_live_rows(as_user, clinic)
     queued_through_a_kill(clinic)
     scored_by_schedule(as_user)
 
@@ -228,8 +229,9 @@ def queued_through_a_kill(clinic: Path) -> None:
     processes.stop(home, "worker", 9)
     names += [queue(one) for one in [*ids[4:], "nobody"]]
     processes.start(home, stack.worker(home))
-    processes.stop(home, "worker", 9)  # what it had begun is begun again by the next
+    scoring = killed_while_it_scores(home)  # what it had begun is begun again by the next
     processes.start(home, stack.worker(home))
+    assert published(scoring) > len(ids)
     answers = [CliRunner().invoke(models, ["answer", one, "--as", "scoring"]) for one in names]
     assert [one.exit_code for one in answers] == [0] * 12 + [1]
     assert json.loads(answers[-1].stdout)["code"] == "entity_not_found"
@@ -248,6 +250,77 @@ def queued_through_a_kill(clinic: Path) -> None:
         ).fetchone()
         sealed = control.execute("SELECT string_agg(sealed::text || asker::text, '') FROM promotion.queued").fetchone()
     assert kept == (12,) and sealed and not [one for one in ids if one in sealed[0]]
+
+
+def killed_while_it_scores(home: Home) -> str:
+    """A batch run of which the worker had written scores when it was killed: nobody is given any of them."""
+    scoring = connect("scoring")
+    run = str(scoring.post("/v1/scorings", {"model": "readmission/stay-model"})["id"])
+    with psycopg.connect(postgres.superuser(home, "live"), autocommit=True) as live:
+        live.execute(
+            "CREATE FUNCTION scores.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'"
+        )
+        live.execute("CREATE TRIGGER slow BEFORE INSERT ON scores.results FOR EACH ROW EXECUTE FUNCTION scores.slow()")
+        wait_until(lambda: live.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").fetchone() == (1,))
+        processes.stop(home, "worker", 9)
+        live.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        live.execute("DROP FUNCTION scores.slow() CASCADE")
+        assert live.execute("SELECT count(*) FROM scores.results WHERE scoring = %s", (run,)).fetchone() == (0,)
+    with pytest.raises(Refusal) as refused:
+        scoring.get(f"/v1/scorings/{run}/results")
+    assert refused.value.problem_code == "scoring_not_found"
+    return run
+
+
+def published(run: str) -> int:
+    """How many rows the run published, each once."""
+    scoring = connect("scoring")
+    wait_until(lambda: scoring.get(f"/v1/scorings/{run}")["state"] != "queued")
+    ended = scoring.get(f"/v1/scorings/{run}")
+    assert ended["state"] == "published", ended
+    fetched = CliRunner().invoke(scoring_runs, ["fetch", run, "--as", "scoring"])
+    entities = [json.loads(line)["entity_id"] for line in fetched.stdout.splitlines()]
+    assert len(set(entities)) == len(entities) == ended["rows"]
+    return len(entities)
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def scored_without_live_rows(as_user: As, clinic: Path) -> None:
+    """While the live database is gone nothing is answered by id, logged or published; what waited is done once it is back."""
+    entity = pl.read_csv(clinic / "encounters.csv", infer_schema=False)["encounter_id"][0]
+    server, home, body = model_server(as_user("scoring")), Home.here(), {"parameters": {"entity_id": entity}}
+    count = "SELECT count(*) FROM promotion.predictions"
+    with psycopg.connect(postgres.superuser(home, "control"), autocommit=True) as control:
+        before = control.execute(count).fetchone()
+        control.execute("ALTER DATABASE live ALLOW_CONNECTIONS false")
+        try:
+            control.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'live'")
+            with pytest.raises(Refusal) as refused:
+                server.post("/v2/models/stay-model/infer", body)
+            assert (refused.value.status, refused.value.problem_code) == (503, "live_unavailable")
+            queued = server.post("/v2/models/stay-model/infer/queue", body)["id"]
+            run = str(as_user("scoring").post("/v1/scorings", {"model": "readmission/stay-model"})["id"])
+            assert server.get(f"/v2/queued/{queued}")["state"] == "queued"
+            assert control.execute(count).fetchone() == before
+        finally:
+            control.execute("ALTER DATABASE live ALLOW_CONNECTIONS true")
+    assert published(run) > 1
+    wait_until(lambda: server.get(f"/v2/queued/{queued}")["state"] == "answered")
+    wait_until(lambda: answered(server, body))  # a connection that broke meanwhile may be found out by the first who asks
+
+
+def answered(server: Gateway, body: dict[str, object]) -> bool:
+    try:
+        return bool(server.post("/v2/models/stay-model/infer", body)["outputs"])
+    except Refusal as refused:
+        assert (refused.status, refused.problem_code) == (503, "live_unavailable")
+        return False
 
 
 def given(value: object, column: dict[str, object]) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -88,6 +89,40 @@ def test_texts_reach_a_model_that_takes_them(tmp_path):
     words = np.array([["yes"], ["no"], [""]], dtype=object)
     found = model.run({name: ROWS[:3, [number]] * 0 for number, name in enumerate(NAMES)} | {"w": words})[0][:, 1]
     assert found[0] > 0.5 > found[1]
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("ending", ["cbm", "json"])
+def test_a_catboost_model_gives_what_its_library_gave_where_that_is_installed(tmp_path, ending, words):
+    catboost = pytest.importorskip("catboost")
+    frame = FRAME.assign(w=np.where(LABEL, "yes", "no")) if words else FRAME
+    model = catboost.CatBoostClassifier(iterations=9, verbose=0, allow_writing_files=False, cat_features=["w"] if words else [])
+    model.fit(frame, LABEL).save_model(
+        tmp_path / f"m.{ending}", format=ending, pool=catboost.Pool(frame, LABEL, ["w"] if words else [])
+    )
+    asked = ASKED | ({"w": np.where(LABEL, "yes", "")[:, None].astype(object)} if words else {})
+    holed = HOLED[NAMES].assign(w=asked["w"].ravel()) if words else HOLED[NAMES]
+    loaded = runtimes.load(tmp_path, [*INPUTS, Input(name="w", type="string")] if words else INPUTS, threads=1)
+    np.testing.assert_allclose(
+        scores(described(loaded.outputs, loaded.run(asked)), 300), model.predict_proba(holed)[:, 1], rtol=1e-5
+    )
+    with pytest.raises(NotServable):
+        runtimes.load(tmp_path, INPUTS if words else [*INPUTS, Input(name="w", type="string")])
+
+
+@pytest.mark.parametrize("file", ["c.cbm", "c.json", "ccat.cbm"])
+def test_a_catboost_model_is_refused_with_what_to_do_where_its_library_is_not_installed(tmp_path, monkeypatch, file):
+    shutil.copy(Path(__file__).parent / "files" / file, tmp_path)
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    with pytest.raises(NotServable, match="submit the model as ONNX"):
+        runtimes.load(tmp_path, INPUTS)
+    assert "operator install it" in str(runtimes.unserved(["catboost"]))
+
+
+def test_weights_alone_are_served_nowhere_and_a_graph_beside_them_is():
+    assert "submit the model as ONNX" in str(runtimes.unserved(["safetensors"]))
+    assert runtimes.unserved(["onnx"]) is None
+    assert runtimes.unserved(["onnx", "safetensors"]) is None
 
 
 @pytest.mark.parametrize("inputs", [INPUTS[:2], [*INPUTS, Input(name="d", type="float")], [Input(name="a", type="string")]])
