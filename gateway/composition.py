@@ -26,6 +26,7 @@ from gateway.errors import SettingsInvalid, StackNotRunning
 from gateway.identity import Subject, TokenVerifier, subject_from_claims
 from gateway.jobs import Jobs
 from gateway.oidc import Provider, login_provider, signing_keys
+from gateway.pooling import CONNECT_SECONDS, not_ended, still_answers
 from gateway.settings import Settings
 from gateway.vault import TransitSigner, Vault
 from policies.bundle import Bundle
@@ -36,7 +37,6 @@ from sandbox.contracts import Contract
 from sandbox.loading import delete_person, load_into_postgres, persons_in
 from sandbox.sources import FolderSource
 
-CONNECT_SECONDS = 5
 POOL_SIZE = 16
 LIVE_POOL_SIZE = 8
 LIVE_SECONDS = 30  # for making or taking back what a lease needs
@@ -148,10 +148,12 @@ def compose(settings: Settings) -> Services:
             connect_timeout=CONNECT_SECONDS,
         )  # fmt: skip
 
-    pool = ConnectionPool(address("sallyport_app", "control"), min_size=1, max_size=POOL_SIZE, open=True, timeout=10)
+    pool = ConnectionPool(
+        address("sallyport_app", "control"), min_size=1, max_size=POOL_SIZE, open=True, timeout=10, check=not_ended
+    )
     live = ConnectionPool(
         address("gateway_live", "live"), min_size=0, max_size=LIVE_POOL_SIZE, open=True, timeout=CONNECT_SECONDS,
-        check=_still_answers,
+        check=still_answers,
     )  # fmt: skip
     policy = PolicyClient(_engine(settings))
     uds, tracking_address = _tracking_server(settings)
@@ -176,12 +178,6 @@ def _live_connection(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
     """A connection to the live database that is cut when what is done with it takes too long."""
     with pool.connection() as connection, bounded(connection, LIVE_SECONDS):
         yield connection
-
-
-def _still_answers(connection: psycopg.Connection[Any]) -> None:
-    """The connection works. Raises psycopg.OperationalError, in time also where the server says nothing at all."""
-    with bounded(connection, CONNECT_SECONDS):
-        ConnectionPool.check_connection(connection)
 
 
 def verifier(settings: Settings) -> TokenVerifier:

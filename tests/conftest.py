@@ -14,11 +14,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.client import Gateway
 
 # In a worker of pytest-xdist the main module has no file, which PySpark takes for its own doctests: it would end the process.
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
+
+# How long an example takes says how busy the machine is, not whether what is said of it holds.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

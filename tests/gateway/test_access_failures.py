@@ -21,6 +21,7 @@ from leasing import NOTHING, AsUser, entries, grant, in_place, lease, left_of, p
 from psycopg_pool import ConnectionPool
 
 import gateway.composition
+import gateway.pooling
 import gateway.vault
 from compliance.entries import Actor
 from gateway.access import leases
@@ -239,9 +240,9 @@ def test_a_live_database_that_does_not_get_on_opens_no_lease_and_holds_nobody_up
 def test_a_connection_whose_server_froze_is_found_out_and_replaced(
     as_user: AsUser, services: Services, stack_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.composition, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(gateway.pooling, "CONNECT_SECONDS", 1)
     name = grant(as_user, PLAIN)
-    check = gateway.composition._still_answers
+    check = gateway.pooling.still_answers
     with ConnectionPool(services.database("gateway_live", "live"), min_size=1, max_size=1, open=True, check=check) as pool:
         with pool.connection() as connection:
             pid = connection.info.backend_pid
