@@ -13,6 +13,7 @@ from sandbox.text.tokens import Token
 Span = tuple[int, int, str]
 _start, _end = attrgetter("start"), attrgetter("end")
 MOST_WORDS = 5  # that one place draws in on each side
+MOST_BETWEEN = 200  # characters; the patterns below take their square, and no address has so wide a gap
 SAME_LINE, NEXT_LINE = re.compile(r"[ \t]*[,/-]?[ \t]*\Z"), re.compile(r"[ \t]*[,.]?[ \t]*\n[ \t,]*\Z")
 # A number of an address: beside a place or a name, and no quantity.
 LOOSE = re.compile(
@@ -61,6 +62,8 @@ def _words(text: str, words: Sequence[Token], streets: Sequence[tuple[int, int]]
 def _run(text: str, near: Sequence[Token], edge: int, *, forward: bool) -> Iterator[Span]:
     for word in near:
         gap = text[edge : word.start] if forward else text[word.end : edge]
+        if len(gap) > MOST_BETWEEN:
+            return
         same = SAME_LINE.match(gap) is not None
         if not (same or (NEXT_LINE.match(gap) and forward)) or not _belongs(
             text, word, same=same and forward and text[edge - 1] != "."

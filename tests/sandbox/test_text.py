@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from sandbox.text import Scrubber
+from sandbox.text.address import around
 from sandbox.text.cued import is_cued
 from sandbox.text.patterns import PATTERNS
 from sandbox.text.shapes import COMPILED
@@ -110,6 +111,15 @@ def test_a_text_of_five_megabytes_is_scrubbed_in_bounded_time(unit: str) -> None
     clean = SCRUBBER.scrub_batch([text])[0] or ""
     assert time.process_time() - started < 60
     assert "Kowalczyk" not in clean and "8837261" not in clean
+
+
+def test_a_gap_of_any_width_beside_a_street_costs_no_more_than_reading_it() -> None:
+    street, gap = "12 Oak Street", " " * 60_000 + "; "
+    text = f"Wells{gap}{street}{gap}Wells"
+    started = time.process_time()
+    at = text.index(street)
+    assert around(text, tokens(text), [(at, at + len(street), "GEO")]) == []
+    assert time.process_time() - started < 2
 
 
 UNITS = ["a", "A", "1", "a.", "1.", "1-", "-", "a-", "A1-", "A ", "1 ", "12 34 ", "+1", "@", "a@", "www.", ":", "a:", "1/", "_",
