@@ -32,7 +32,13 @@ def batches_of(table: str, path: Path) -> Iterator[pl.DataFrame]:
     try:
         yield from _batches(path)
     except (pl.exceptions.PolarsError, ValueError, OSError) as error:
-        raise SourceMismatch(f"The file of table {table} cannot be read as {path.suffix[1:]} in UTF-8.") from error
+        raise SourceMismatch(f"The file of table {table} cannot be read as {_form(path)}.") from error
+
+
+def _form(path: Path) -> str:
+    if path.name.endswith((".csv", ".csv.gz")):
+        return "CSV in UTF-8 with commas between the columns, as many in each line as in the first"
+    return f"{path.suffix[1:]} in UTF-8" if path.suffix == ".jsonl" else "Parquet"
 
 
 def texts_of(path: Path) -> pl.DataFrame:

@@ -47,7 +47,7 @@ def test_rows_that_break_the_contract_are_refused_without_a_value(tmp_path: Path
 def test_broken_utf8_and_missing_files_are_refused(tmp_path: Path) -> None:
     folder = write_rows(tmp_path / "rows")
     (folder / "persons.csv").write_bytes(HEAD.encode() + b"P1,Zeb\xff,1950-01-01,1\n")
-    with pytest.raises(SourceMismatch, match="persons cannot be read as csv in UTF-8"):
+    with pytest.raises(SourceMismatch, match="persons cannot be read as CSV in UTF-8 with commas"):
         read_tables(CONTRACT, FolderSource(folder))
     (folder / "persons.csv").unlink()
     with pytest.raises(SourceMismatch, match="no file for table persons"):
