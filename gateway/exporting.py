@@ -20,6 +20,7 @@ from compliance.errors import ComplianceError, EmptyPeriod, ExportNotFound
 from compliance.findings import Finding, Watch
 from compliance.gathering import Attestation, readable
 from compliance.ledger import integrate_after_those_writing, read
+from compliance.paging import Page, every_page
 from compliance.redaction import load_reader
 from compliance.regulations import load_profile
 from compliance.supplements import Supplement, disclosures_of_person, policy_replays
@@ -184,7 +185,11 @@ def _make(given: Services, wanted: exports.Export) -> ExportResult:
 
 def _supplements(connection: Connection[Any], wanted: exports.Export) -> list[Supplement]:
     """What the bundle holds beside what is made of its entries: of the period alone, so that it is the same each time."""
-    changed = policies.changes(connection, since=wanted.since, until=wanted.until)
+
+    def changes(page: Page) -> list[policies.Change]:
+        return policies.changes(connection, since=wanted.since, until=wanted.until, page=page)
+
+    changed = list(every_page(changes, "loaded_at"))
     replayed = [one.as_json() for one in reversed(changed) if one.replayed_at and one.replayed_at < wanted.until]
     made = [policy_replays(replayed)]
     if wanted.accounting is not None:

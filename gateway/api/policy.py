@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from gateway.api.audit import require
-from gateway.api.dependencies import Asking, Given, Moment
+from gateway.api.dependencies import Asking, Given, Moment, Paging
 from gateway.catalog import datasets, policies
 from gateway.policy_signing import PolicySigner
 from policies.served import SCOPE, bundle_files, packed, signature
@@ -21,13 +21,13 @@ router = APIRouter(tags=["decisions"], prefix="/policy")
 
 @router.get("/changes")
 def changes(
-    given: Given, asking: Asking, since: Moment | None = None, until: Moment | None = None
-) -> dict[str, Any]:  # fmt: skip
+    given: Given, asking: Asking, page: Paging, since: Moment | None = None, until: Moment | None = None
+) -> dict[str, Any]:
     """Each change of the policies in force, newest first, with the decisions of the 90 days before that it turns."""
     require(given, asking, "see changes of policies")
     with given.pool.connection() as connection:
-        items = [change.as_json() for change in policies.changes(connection, since=since, until=until)]
-    return {"items": items, "next": None}
+        found = policies.changes(connection, since=since, until=until, page=page)
+    return {"items": [change.as_json() for change in found], "next": page.next(found, "loaded_at")}
 
 
 @router.get("/bundle", response_class=Response, responses={200: {"content": {"application/gzip": {}}}, 304: {}})

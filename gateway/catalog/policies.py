@@ -12,14 +12,14 @@ from psycopg.types.json import Jsonb
 
 from compliance.entries import Actor, Entry, ObjectRef
 from compliance.ledger import append
+from compliance.paging import NEWEST, Page
 from policies.bundle import Bundle
 
 GATEWAY = Actor("gateway", "system")
-MOST_CHANGES = 200
 COUNTS = ("decided", "turned", "would_be_allowed", "would_be_denied")
 CHANGES = """
 SELECT * FROM (
-    SELECT p.id, p.loaded_at, p.engine, lag(p.digest) OVER (ORDER BY p.id) AS before, p.digest AS after, r.result, r.made_at
+    SELECT p.id::text, p.loaded_at, p.engine, lag(p.digest) OVER (ORDER BY p.id) AS before, p.digest AS after, r.result, r.made_at
     FROM catalog.policies p LEFT JOIN catalog.policy_replays r ON r.change = p.id
 ) AS changes
 """
@@ -29,7 +29,7 @@ SELECT * FROM (
 class Change:
     """One change of the policies in force; `before` is None for the first ones, `result` what its replay found."""
 
-    id: int
+    id: str
     loaded_at: datetime
     engine: str
     before: str | None
@@ -64,14 +64,14 @@ def record_loaded(connection: Connection[Any], policies: Bundle, *, engine: str,
 
 
 def changes(
-    connection: Connection[Any], *, since: datetime | None = None, until: datetime | None = None, waiting: bool = False
-) -> list[Change]:
+    connection: Connection[Any], *, since: datetime | None = None, until: datetime | None = None, waiting: bool = False,
+    page: Page = NEWEST,
+) -> list[Change]:  # fmt: skip
     """The changes of policies of the period, newest first; with `waiting` those whose replay was not made yet."""
     rows = connection.execute(
-        f"{CHANGES} WHERE (%(since)s::timestamptz IS NULL OR loaded_at >= %(since)s)"
-        " AND (%(until)s::timestamptz IS NULL OR loaded_at < %(until)s)"
-        " AND (NOT %(waiting)s OR (before IS NOT NULL AND result IS NULL)) ORDER BY id DESC LIMIT %(most)s",
-        {"since": since, "until": until, "waiting": waiting, "most": MOST_CHANGES},
+        f"{CHANGES} WHERE (%s::timestamptz IS NULL OR loaded_at >= %s) AND (%s::timestamptz IS NULL OR loaded_at < %s)"
+        f" AND (NOT %s OR (before IS NOT NULL AND result IS NULL)){page.tail('loaded_at')}",
+        (since, since, until, until, waiting, *page.values),
     ).fetchall()
     return [Change(*row) for row in rows]
 

@@ -130,7 +130,7 @@ def replay_command(
 @as_role("compliance-officer")
 def changes(gateway: Gateway, as_json: bool) -> None:
     """The changes of the policies in force, newest first, and how many decisions of before each turned."""
-    found = gateway.get("/v1/policy/changes")
+    found: dict[str, Any] = {"items": list(gateway.every("/v1/policy/changes")), "next": None}
     if as_json:
         emit_json(found)
         return

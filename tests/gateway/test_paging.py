@@ -51,11 +51,15 @@ def test_every_page_reads_on_until_the_last() -> None:
     assert list(every_page(fetch, "at")) == rows
 
 
-@pytest.mark.parametrize("path", ["access-requests", "leases", "break-glass", "snapshots", "promotions", "egress-requests"])
+LISTS = ["access-requests", "leases", "break-glass", "snapshots", "promotions", "egress-requests", "ingress-requests", "scorings",
+         "policy/changes"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", LISTS)
 def test_each_long_list_takes_a_limit_and_a_cursor_and_refuses_what_is_none(
     as_user: Callable[[str], Gateway], clinic: Path, path: str
 ) -> None:
-    dana = as_user("dana")
+    dana = as_user("carl" if path == "policy/changes" else "dana")
     if path == "access-requests":
         body = {"dataset": "clinic", "columns": ["patients.sex"], "purpose": "model-debugging", "hours": 1, "why": "paging"}
         made = [dana.post("/v1/access-requests", body)["id"] for _ in range(3)]

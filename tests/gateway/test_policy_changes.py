@@ -126,7 +126,9 @@ def test_the_page_shows_every_kind_of_change() -> None:
     page = (
         environment()
         .get_template("policies.html")
-        .render(items=items, digest="sha256:1", asking=None, csrf="", offers=frozenset(), done=None, path="/web/policies")
+        .render(
+            items=items, older=None, digest="sha256:1", asking=None, csrf="", offers=frozenset(), done=None, path="/web/policies"
+        )
     )
     assert "There was nothing before" in page and "are being made again" in page and "policies_not_kept" in page
     assert "3 from allowed to denied" in page and "(the newest; there are more)" in page and "no_grant" in page
