@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from benchmarks.own_stack import own_stack
 
 SECONDS, PEOPLE = int(os.environ.get("LOAD_SECONDS", "600")), int(os.environ.get("LOAD_PEOPLE", "200"))
 PARTS = ("gateway", "worker", "model_server", "mlflow", "postgres", "openbao")
@@ -30,28 +31,19 @@ def clinic_stack() -> Iterator[Any]:
     from gateway.client import Gateway
     from gateway.commands.dataset import send_rows
     from gateway.commands.table_files import table_files
-    from gateway.embedded import stack
-    from gateway.embedded.home import Home
     from gateway.embedded.users import login
     from gateway.settings import Settings
     from sandbox.domains import contract_path
     from sandbox.domains.clinic.generate import write
 
-    folder = Path(tempfile.mkdtemp(prefix="sp-load-"))
-    os.environ["SALLYPORT_HOME"] = str(folder)
-    home = Home.here()
-    try:
-        stack.up(home, lambda name, seconds: None)
-        write(folder / "rows", patients=300, notes=120, seed=7)
-        sam = Gateway(Settings.load().gateway_url, lambda: login(folder, "sam"))
+    with own_stack() as home:
+        rows = home.root.parent / "rows"
+        write(rows, patients=300, notes=120, seed=7)
+        sam = Gateway(Settings.load().gateway_url, lambda: login(home.root, "sam"))
         sam.post("/v1/datasets", {"project": "readmission", "contract": contract_path("clinic").read_text("utf-8")})
-        with table_files(str(folder / "rows")) as paths:
+        with table_files(str(rows)) as paths:
             send_rows(sam, "clinic", paths)
         yield home
-    finally:
-        stack.down(home, lambda name, seconds: None)
-        for left in (home.sockets, folder):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def start_people(out: Path) -> subprocess.Popen[bytes]:

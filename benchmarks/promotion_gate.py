@@ -24,6 +24,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.own_stack import own_stack
+
 PATIENTS, KILLS, SEED = 12_500, 50, 7
 AT_WORK = ("submitted", "checking")
 LONGEST_SECONDS = 900
@@ -32,22 +34,11 @@ LONGEST_SECONDS = 900
 def main() -> None:
     patients = int(sys.argv[1]) if sys.argv[1:] else PATIENTS
     kills = int(sys.argv[2]) if sys.argv[2:] else KILLS
-    folder = Path(tempfile.mkdtemp(prefix="sp-bench-"))
-    os.environ["SALLYPORT_HOME"] = str(folder / "home")
-    from gateway.embedded import stack
-    from gateway.embedded.home import Home
-
-    home = Home.here()
-    try:
-        stack.up(home, lambda name, seconds: None)
-        contract, run, rows = trained(folder, patients)
+    with own_stack() as home:
+        contract, run, rows = trained(home.root.parent, patients)
         found = {"benchmark": "promotion_gate", "cpus": len(os.sched_getaffinity(0)), "rows": rows}
         found |= gate(contract, run)
         found["kills"] = killed(home, contract, run, kills, found["checks_seconds"])
-    finally:
-        stack.down(home, lambda name, seconds: None)
-        shutil.rmtree(home.sockets, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(found, indent=1))
 
 

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+from benchmarks.own_stack import own_stack
 from benchmarks.promotion_gate import trained
 
 PROMOTIONS, PATIENTS, NAMES, THREADS = 1_000, 1_500, 20, 4
@@ -46,21 +44,10 @@ SECONDS = (
 def main() -> None:
     number = int(sys.argv[1]) if sys.argv[1:] else PROMOTIONS
     patients = int(sys.argv[2]) if sys.argv[2:] else PATIENTS
-    folder = Path(tempfile.mkdtemp(prefix="sp-bench-"))
-    os.environ["SALLYPORT_HOME"] = str(folder / "home")
-    from gateway.embedded import stack
-    from gateway.embedded.home import Home
-
-    home = Home.here()
-    try:
-        stack.up(home, lambda name, seconds: None)
-        contract, run, rows = trained(folder, patients)
+    with own_stack() as home:
+        contract, run, rows = trained(home.root.parent, patients)
         found = {"benchmark": "promotion_queue", "cpus": len(os.sched_getaffinity(0)), "promotions": number, "rows": rows}
         found |= measured(home, contract.replace("tier: high", "tier: low"), run, number)
-    finally:
-        stack.down(home, lambda name, seconds: None)
-        shutil.rmtree(home.sockets, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(found, indent=1))
 
 

@@ -7,24 +7,21 @@ time is a lower bound where it says so; on the first 2,000 rows it finishes, and
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from benchmarks.apart import apart
 from sandbox.generalising import propose
 from sandbox.risk import measure
 from sandbox.risk_tables import measure_files, opened
 
 QUASI = ["age", "sex", "zip3", "race", "marital", "region"]
 COMPARED, SECONDS, MEMORY = 2_000, 240, "256MB"
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def main() -> None:
@@ -33,14 +30,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "table.parquet"
         table(rows).write_parquet(path)
-        duck, measured = _apart(in_files, str(path))
-        memory, again = _apart(in_memory, str(path))
+        duck, measured = apart(in_files, str(path), seconds=SECONDS)
+        memory, again = apart(in_memory, str(path), seconds=SECONDS)
         assert again == {name: value if value is None else again[name] for name, value in measured.items()}
         theirs = {name: _pycanon(name, str(path), rows) for name in ("k", "l", "t")}
         few = {name: _pycanon(name, str(path), COMPARED) for name in ("k", "l", "t")}
         table(rows).head(COMPARED).write_parquet(path)
-        ours_few, same = _apart(one_each, str(path))
-        proposed, found = _apart(proposals, str(path))
+        ours_few, same = apart(one_each, str(path), seconds=SECONDS)
+        proposed, found = apart(proposals, str(path), seconds=SECONDS)
     spent = sum(one["seconds"] for one in theirs.values())
     print(json.dumps({
         "rows": rows, "duckdb": duck | {"memory_limit": MEMORY}, "in_memory": memory,
@@ -89,39 +86,10 @@ def pycanon(name: str, path: str, rows: int) -> float:
 
 def _pycanon(name: str, path: str, rows: int) -> dict[str, Any]:
     try:
-        took, value = _apart(pycanon, name, path, rows)
+        took, value = apart(pycanon, name, path, rows, seconds=SECONDS)
     except TimeoutError:
         return {"seconds": SECONDS, "finished": False, "value": None}
     return {"seconds": took["seconds"], "finished": True, "value": value}
-
-
-def _apart(work: Callable[..., Any], *given: Any) -> tuple[dict[str, Any], Any]:
-    """Seconds and peak memory of `work` in a process of its own, and its outcome. Raises TimeoutError."""
-    here, there = SPAWN.Pipe()
-    process = SPAWN.Process(target=_timed, args=(there, work, given))
-    process.start()
-    try:
-        if not here.poll(SECONDS + 20):
-            raise TimeoutError
-        outcome: tuple[dict[str, Any], Any] = here.recv()
-        return outcome
-    finally:
-        process.kill()
-        process.join()
-
-
-def _timed(answer: Any, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    before = _peak_mb()
-    start = time.perf_counter()
-    value = work(*given)
-    seconds = round(time.perf_counter() - start, 3)
-    answer.send(({"seconds": seconds, "peak_mb_above_start": _peak_mb() - before}, value))
-
-
-def _peak_mb() -> int:
-    """The most memory this process has held; unlike rusage's, a new program starts from nothing."""
-    (line,) = [line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) // 1024
 
 
 def table(rows: int) -> pl.DataFrame:
